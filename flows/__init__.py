@@ -1,0 +1,1 @@
+"""The Prefect flows that schedule `ingest`: pulling due feeds, and maintenance."""

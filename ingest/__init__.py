@@ -1,0 +1,1 @@
+"""From feeds to stored, published events: settings, records, feeds, broker, storage, worker and command line."""

@@ -1,0 +1,140 @@
+"""The JSON records of the topics `articles` and `events`.
+
+Fields are those of docs/records.md and are only ever added: readers ignore fields that they do not know, and refuse a
+`schema` above their own.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+
+from ingest.errors import RecordError
+from models.events import Actor, Codes, Count, EventDate, Location, ModelInfo, Realis, Span
+
+SCHEMA = 1
+
+Status = Literal["new", "updated", "retracted"]
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def format_time(value: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, the one way in which times are written: `2026-11-24T01:50:11.000Z`."""
+    return _to_utc(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, AfterValidator(_to_utc), PlainSerializer(format_time, return_type=str)]
+# PostgreSQL refuses NUL in text; one code point for one keeps every offset.
+CleanText = Annotated[str, AfterValidator(lambda text: text.replace("\x00", "\ufffd"))]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    record_schema: Annotated[int, Field(alias="schema", ge=1, le=SCHEMA)] = SCHEMA
+
+    def to_json(self) -> bytes:
+        """The record as one UTF-8 JSON object without line breaks."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class Article(_Record):
+    """One revision of one article, as published to `articles` under the key `article_id`."""
+
+    article_id: Annotated[str, Field(min_length=1, max_length=64)]
+    revision: Annotated[int, Field(ge=1)] = 1
+    feed: CleanText
+    url: CleanText
+    canonical_url: CleanText
+    title: CleanText
+    text: CleanText
+    language: str | None = None
+    authors: tuple[CleanText, ...] = ()
+    published: Time | None = None
+    published_source: Literal["entry", "page", "fetched"] = "fetched"
+    fetched: Time
+    content_hash: str
+
+
+class ArticleRef(BaseModel):
+    """The article that an event was coded from."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    article_id: str
+    revision: int
+    feed: str
+    url: str
+    title: str
+    published: Time | None = None
+    language: str | None = None
+
+
+class EventRecord(_Record):
+    """One revision of one event, as published to `events` under the key `article_id`."""
+
+    event_id: str
+    revision: Annotated[int, Field(ge=1)]
+    status: Status
+    article: ArticleRef
+    type: str
+    quad: str
+    modes: tuple[str, ...]
+    intensity: float
+    realis: Realis
+    confidence: float
+    trigger: Span
+    actors: tuple[Actor, ...] = ()
+    recipients: tuple[Actor, ...] = ()
+    location: Location | None = None
+    date: EventDate | None = None
+    dead: Count | None = None
+    injured: Count | None = None
+    claimed_by: tuple[Span, ...] = ()
+    sentence: Span
+    codes: Codes
+    crosswalk: str
+    model: ModelInfo
+    coded: Time
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """Every country the event names, the location's first, each once."""
+        named = [self.location.country if self.location else None]
+        named += [actor.country for actor in (*self.actors, *self.recipients)]
+        return tuple(dict.fromkeys(country for country in named if country))
+
+
+_R = TypeVar("_R", bound=_Record)
+
+
+def _parse(kind: type[_R], value: bytes) -> _R:
+    try:
+        return kind.model_validate_json(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "record"
+        raise RecordError(f"{kind.__name__.lower()} record: {where}: {first['msg']}") from error
+
+
+def parse_article(value: bytes) -> Article:
+    """The article in a record's value. Raises RecordError where it is no article of a schema known here."""
+    return _parse(Article, value)
+
+
+def parse_event(value: bytes) -> EventRecord:
+    """The event in a record's value. Raises RecordError where it is no event of a schema known here."""
+    return _parse(EventRecord, value)
+
+
+def json_schema(kind: Literal["article", "event"]) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a record."""
+    model: type[BaseModel] = {"article": Article, "event": EventRecord}[kind]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | model.model_json_schema(
+        by_alias=True, mode="serialization"
+    )
