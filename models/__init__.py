@@ -1,6 +1,24 @@
 """The event coder: text in, PLOVER events out. It knows nothing of feeds, brokers or databases."""
 
-from models.coder import Coder
-from models.events import Event
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.coder import Coder
+    from models.events import Event
 
 __all__ = ["Coder", "Event"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use: the inference runtime takes most of a second, which `conflictwire --help` should not wait for.
+    if name == "Coder":
+        from models.coder import Coder
+
+        return Coder
+    if name == "Event":
+        from models.events import Event
+
+        return Event
+    raise AttributeError(f"module 'models' has no attribute {name!r}")

@@ -1,0 +1,166 @@
+"""Settings: `conflictwire.toml`, then `CONFLICTWIRE_*`, then command line options, the later winning.
+
+In the environment two underscores stand for the dot: `CONFLICTWIRE_FETCH__ALLOW_PRIVATE=true`. Secrets may lie in files:
+`CONFLICTWIRE_KAFKA__PASSWORD_FILE`, `CONFLICTWIRE_STORE_FILE`. They are `SecretStr`, so that no dump or log shows them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from ingest.errors import SettingsError
+
+CONFIG_FILE = "conflictwire.toml"
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "conflictwire"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Topics(_Section):
+    """Names of the topics, and how many partitions a missing one is created with."""
+
+    articles: str = "articles"
+    events: str = "events"
+    dead: str = "articles.dead"
+    partitions: Annotated[int, Field(ge=1, le=1000)] = 6
+
+
+class Fetch(_Section):
+    """How feeds and pages are fetched. Times in seconds, sizes in bytes."""
+
+    timeout: Annotated[float, Field(gt=0)] = 20.0
+    connect_timeout: Annotated[float, Field(gt=0)] = 10.0
+    max_bytes: Annotated[int, Field(gt=0)] = 10_000_000
+    max_redirects: Annotated[int, Field(ge=0)] = 5
+    concurrency: Annotated[int, Field(ge=1)] = 50
+    per_host: Annotated[int, Field(ge=1)] = 2
+    parse_timeout: Annotated[float, Field(gt=0)] = 10.0
+    parse_processes: Annotated[int, Field(ge=1)] = 2
+    parse_memory: Annotated[int, Field(gt=0)] = 1_000_000_000
+    user_agent: str = "Conflictwire/{version} (+{contact})"
+    contact: str = "https://example.org/conflictwire"
+    allow_private: bool = False
+    full_text: bool = True
+
+
+class Kafka(_Section):
+    """Security and time limits of the connection to Kafka; the addresses stand in `broker`. Times in seconds."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    ssl_check_hostname: bool = True
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    replication_factor: Annotated[int, Field(ge=1)] = 1
+    session_timeout: Annotated[float, Field(gt=0)] = 15.0
+    transaction_timeout: Annotated[float, Field(gt=0)] = 20.0
+    request_timeout: Annotated[float, Field(gt=0)] = 30.0
+    max_poll_interval: Annotated[float, Field(gt=0)] = 300.0
+
+
+class Retention(_Section):
+    """How long things are kept, in days; 0 keeps them for good."""
+
+    article_text: Annotated[int, Field(ge=0)] = 0
+    embedded_log: Annotated[int, Field(ge=0)] = 30
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. See docs/settings.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CONFLICTWIRE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        toml_file=CONFIG_FILE,
+    )
+
+    data_dir: Path = Field(default_factory=_default_data_dir)
+    broker: str = "embedded:"
+    store: SecretStr = SecretStr("")
+    store_file: Path | None = None
+    group: str = "coders"
+    model: Path | None = None
+    min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    feeds: Path | None = None
+    topics: Topics = Topics()
+    fetch: Fetch = Fetch()
+    kafka: Kafka = Kafka()
+    retention: Retention = Retention()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options before the environment before the file."""
+        path = os.environ.get("CONFLICTWIRE_CONFIG", CONFIG_FILE)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
+
+    @model_validator(mode="after")
+    def _check_broker(self) -> Settings:
+        if not self.broker.startswith(("embedded:", "kafka://")):
+            raise ValueError(f"broker {self.broker!r}: must be embedded:PATH or kafka://host:port,...")
+        return self
+
+    @property
+    def embedded_path(self) -> Path:
+        """The file of the embedded broker: the path after `embedded:`, or `broker.db` in the data folder."""
+        named = self.broker.removeprefix("embedded:")
+        return Path(named) if named else self.data_dir / "broker.db"
+
+    @property
+    def store_url(self) -> str:
+        """The SQLAlchemy URL of the store, secrets included: never to be printed (see `describe_url`)."""
+        if self.store_file is not None:
+            return self.store_file.read_text(encoding="utf-8").strip()
+        return self.store.get_secret_value() or f"sqlite:///{self.data_dir / 'conflictwire.db'}"
+
+    @property
+    def kafka_password(self) -> str | None:
+        """The SASL password, from the environment or its file."""
+        if self.kafka.password_file is not None:
+            return self.kafka.password_file.read_text(encoding="utf-8").strip()
+        return self.kafka.password.get_secret_value() if self.kafka.password else None
+
+
+def load_settings(**options: Any) -> Settings:
+    """Settings from file, environment and `options` (None means not given).
+
+    Raises SettingsError naming the first setting that is wrong.
+    """
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise SettingsError(f"setting {where}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{os.environ.get('CONFLICTWIRE_CONFIG', CONFIG_FILE)}: {error}") from error
+
+
+def describe_url(url: str) -> str:
+    """A store or broker URL without its password, fit to be printed."""
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
