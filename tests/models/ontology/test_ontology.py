@@ -7,8 +7,10 @@ from models.events import AcledCode
 from models.ontology import CROSSWALK_VERSION, MODES, TYPES, crosswalk, intensity, quad
 
 CORPUS = Path(__file__).parents[3] / "models" / "corpus"
-ORDER = ("AGREE CONSULT SUPPORT CONCEDE COOPERATE AID RETREAT REQUEST "
-         "ACCUSE REJECT THREATEN PROTEST SANCTION MOBILIZE COERCE ASSAULT").split()  # fmt: skip
+ORDER = [
+    "AGREE", "CONSULT", "SUPPORT", "CONCEDE", "COOPERATE", "AID", "RETREAT", "REQUEST",
+    "ACCUSE", "REJECT", "THREATEN", "PROTEST", "SANCTION", "MOBILIZE", "COERCE", "ASSAULT",
+]  # fmt: skip
 
 VC, MC = "verbal cooperation", "material cooperation"
 VK, MK = "verbal conflict", "material conflict"
