@@ -1,0 +1,142 @@
+"""What goes into the store and what comes out; nothing here knows of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ingest.records import Article, EventRecord
+from models.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a record lay in the broker."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """One article record as read, what the coder found in it, and when."""
+
+    position: Position
+    article: Article
+    events: tuple[Event, ...]
+    coded: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """What is known of a feed between two pulls.
+
+    `etag`, `last_modified` and `body_hash` are those of the last body that was read; `failures` counts those in a row;
+    `interval` is the current time between pulls, in seconds; `new_entries` and `pulls` count since the beginning.
+    """
+
+    name: str
+    etag: str | None = None
+    last_modified: str | None = None
+    body_hash: str | None = None
+    last_pull: datetime | None = None
+    last_success: datetime | None = None
+    next_due: datetime | None = None
+    failures: int = 0
+    last_error: str | None = None
+    last_status: int | None = None
+    disabled: bool = False
+    interval: float | None = None
+    new_entries: int = 0
+    pulls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The latest revision of an article that was published to the broker."""
+
+    article_id: str
+    revision: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are wanted: those that pass every test given; an empty tuple or None tests nothing.
+
+    `countries` may be that of the location, of an actor or of a recipient. `since` and `until` bound the time of coding,
+    `published_since` and `published_until` that of publication (an event without one passes neither); the first of each
+    pair is included, the second is not. A time without a zone is UTC.
+    """
+
+    types: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    realis: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    min_confidence: float | None = None
+    published_since: datetime | None = None
+    published_until: datetime | None = None
+    feed: str | None = None
+    article_id: str | None = None
+    include_retracted: bool = False
+
+    def matches(self, event: EventRecord) -> bool:
+        """Whether `event` passes; the store's queries decide the same."""
+        return (
+            (not self.types or event.type in self.types)
+            and (not self.countries or not set(self.countries).isdisjoint(event.countries))
+            and (not self.realis or event.realis in self.realis)
+            and _within(event.coded, self.since, self.until)
+            and (self.min_confidence is None or event.confidence >= self.min_confidence)
+            and _within(event.article.published, self.published_since, self.published_until)
+            and (self.feed is None or event.article.feed == self.feed)
+            and (self.article_id is None or event.article.article_id == self.article_id)
+            and (self.include_retracted or event.status != "retracted")
+        )
+
+
+def as_utc(time: datetime) -> datetime:
+    """`time` in UTC; one without a zone is taken to be in UTC already."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _within(time: datetime | None, since: datetime | None, until: datetime | None) -> bool:
+    if since is None and until is None:
+        return True
+    if time is None:
+        return False
+    return (since is None or as_utc(since) <= time) and (until is None or time < as_utc(until))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much the store holds.
+
+    `events` are the current ones that are not retracted, and `types` and `countries` count these (an event of two
+    countries counts for both); `revisions` are all that were ever made, `codings` the article records decided on,
+    `feeds` those pulled at least once, `known` the articles published to the broker.
+    """
+
+    articles: int
+    events: int
+    retracted: int
+    revisions: int
+    codings: int
+    feeds: int
+    known: int
+    types: Mapping[str, int]
+    countries: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCheck:
+    """What `doctor` tells of the store. `url` bears no password; `journal_mode` is SQLite's, None elsewhere."""
+
+    url: str
+    database: str
+    version: str
+    schema: str
+    journal_mode: str | None
