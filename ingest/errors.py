@@ -56,5 +56,9 @@ class StoreRejected(ConflictwireError):
     """The database refuses this very record (a data error), so that trying again cannot help."""
 
 
+class StoreTooNew(ConflictwireError):
+    """The tables in the database were made by a newer version of Conflictwire than this one."""
+
+
 class Fenced(ConflictwireError):
     """This member of the consumer group no longer owns the partitions of its batch: drop the batch and poll again."""

@@ -20,7 +20,12 @@ Status = Literal["new", "updated", "retracted"]
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    """In UTC, cut to the milliseconds that are written, so that a record equals itself read back."""
+    try:
+        utc = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("time is outside the years 1 to 9999") from error
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
 def format_time(value: datetime) -> str:

@@ -7,9 +7,9 @@ In the environment two underscores stand for the dot: `CONFLICTWIRE_FETCH__ALLOW
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -162,5 +162,6 @@ def load_settings(**options: Any) -> Settings:
 
 def describe_url(url: str) -> str:
     """A store or broker URL without its password, fit to be printed."""
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
+    # By pattern, not by a parser: a password may hold the very characters that a parser would split at.
+    shown = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    return re.sub(r"(?i)((?:^|[?&])[^=&?]*password=)[^&]*", r"\1***", shown)
