@@ -1,0 +1,84 @@
+"""From logits to triggers, types, modes and realis: pure functions on arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from models.encoder import Floats, Tokens
+from models.events import Realis
+from models.ontology import MODES, TYPES
+
+REALIS: tuple[Realis, ...] = get_args(Realis)
+MODE_LABELS: tuple[tuple[str, str], ...] = tuple((kind, mode) for kind in TYPES for mode in MODES[kind])
+
+# Below this a token is no candidate at all: on the development split under one true trigger in two hundred starts lower.
+CANDIDATE = 0.05
+MODE_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible trigger: tokens `first` to `last`, inclusive, and the probability that one begins there."""
+
+    first: int
+    last: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the head makes of a candidate. `confidence` is the calibrated probability that it is an event of `type`."""
+
+    type: str
+    modes: tuple[str, ...]
+    realis: Realis
+    confidence: float
+
+
+def softmax(logits: Floats) -> Floats:
+    """Over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    total: Floats = shifted / shifted.sum(axis=-1, keepdims=True)
+    return total
+
+
+def candidates(tags: Floats, tokens: Tokens) -> list[Candidate]:
+    """Non-overlapping candidate triggers of one sentence, in order, from tag logits (T, 3); whole words only."""
+    probabilities = softmax(tags[: len(tokens.ids)])
+    words = tokens.words
+    begins = probabilities[:, 1]
+    first_of_word = np.flatnonzero((words >= 0) & (words != np.concatenate(([-1], words[:-1]))))
+    found: list[Candidate] = []
+    taken = np.zeros(len(words), dtype=bool)
+    for start in sorted(first_of_word[begins[first_of_word] >= CANDIDATE], key=lambda at: (-begins[at], at)):
+        if taken[start]:
+            continue
+        last = start
+        while last + 1 < len(words) and not taken[last + 1] and words[last + 1] >= 0:
+            same_word = words[last + 1] == words[last]
+            if not same_word and probabilities[last + 1].argmax() != 2:
+                break
+            last += 1
+        taken[start : last + 1] = True
+        found.append(Candidate(int(start), int(last), float(begins[start])))
+    return sorted(found, key=lambda candidate: candidate.first)
+
+
+def kind(types: Floats, modes: Floats, realis: Floats, temperature: float = 1.0) -> Kind:
+    """The most probable type of one candidate, with its modes and realis, from the head's logits of one row.
+
+    `temperature` divides the type logits (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+    """
+    probabilities = softmax(types / temperature)[1:]
+    best = int(probabilities.argmax())
+    chosen = TYPES[best]
+    likely = {MODE_LABELS[at] for at in np.flatnonzero(modes > np.log(MODE_THRESHOLD / (1 - MODE_THRESHOLD)))}
+    return Kind(
+        type=chosen,
+        modes=tuple(mode for mode in MODES[chosen] if (chosen, mode) in likely),
+        realis=REALIS[int(realis.argmax())],
+        confidence=round(float(probabilities[best]), 4),
+    )

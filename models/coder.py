@@ -1,0 +1,289 @@
+"""The coder: from the text of an article to its events.
+
+The way of a sentence: `text.sentences` cuts it out, `encoder` reads it once, `classifier.candidates` finds possible
+triggers, the head reads each of them in its sentence, `classifier.kind` and `arguments.arguments` decode what it says,
+and `resolve` turns the words into countries, places, days and numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from models import ontology, resolve
+from models.arguments import Argument, arguments
+from models.classifier import Candidate, Kind, candidates, kind
+from models.encoder import BATCH_TOKENS, Network, OnnxNetwork, Tokenizer, Tokens, batches, pad
+from models.errors import ModelError
+from models.events import Actor, Count, Event, EventDate, Location, ModelInfo, Span
+from models.text import is_codable, sentences
+
+WEIGHTS = Path(__file__).parent / "weights"
+# Articles are read together until they hold this many code points, so that sentences of one length fill a batch.
+_CHUNK = 60_000
+_HEAD_ROWS = 64
+
+
+class Text(Protocol):
+    """What `code_many` takes: anything with these three."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def title(self) -> str | None: ...
+    @property
+    def published(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What belongs to a network beside its numbers. `temperature` calibrates, `min_confidence` is the default threshold."""
+
+    tokenizer: Tokenizer
+    name: str
+    version: str
+    temperature: float = 1.0
+    min_confidence: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A sentence of the chunk: which article, which field, where."""
+
+    article: int
+    field: Literal["title", "text"]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the network says of one candidate, decoded; offsets count from the sentence's start."""
+
+    trigger: tuple[int, int]
+    kind: Kind
+    arguments: dict[str, list[Argument]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    text: str
+    title: str | None
+    published: datetime | None
+
+
+class Coder:
+    """Codes texts. One instance may be used by one thread at a time; the runtime itself uses all cores."""
+
+    def __init__(self, network: Network, weights: Weights) -> None:
+        self._network = network
+        self._weights = weights
+        self.model = ModelInfo(weights.name, weights.version)
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, threads: int | None = None) -> Coder:
+        """The shipped weights, or those in the folder `path`; `threads` of the runtime, all cores if None.
+
+        Raises ModelError if they are missing or damaged.
+        """
+        folder = Path(path) if path is not None else WEIGHTS
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            weights = Weights(
+                tokenizer=Tokenizer(folder / "tokenizer.json"),
+                name=config["name"],
+                version=config["version"],
+                temperature=config["temperature"],
+                min_confidence=config["min_confidence"],
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"weights in {folder}: {error!r}; give a folder made by `make train`") from error
+        return cls(OnnxNetwork(folder, threads), weights)
+
+    def with_weights(self, weights: Weights) -> Coder:
+        """The same network with another calibration."""
+        return Coder(self._network, weights)
+
+    def code(
+        self,
+        text: str,
+        title: str | None = None,
+        published: datetime | date | None = None,
+        min_confidence: float | None = None,
+    ) -> list[Event]:
+        """The events of one article, those of the title first, in text order.
+
+        `published` anchors relative dates. `min_confidence` None is the default threshold of the weights; 0 returns every
+        candidate. The same text gives the same events alone or among others (`code_many`).
+        """
+        if isinstance(published, date) and not isinstance(published, datetime):
+            published = datetime(published.year, published.month, published.day, tzinfo=UTC)
+        return next(self.code_many([_Source(text, title, published)], min_confidence=min_confidence))
+
+    def code_many(
+        self,
+        articles: Iterable[Text],
+        batch_tokens: int = BATCH_TOKENS,
+        min_confidence: float | None = None,
+    ) -> Iterator[list[Event]]:
+        """The events of each article, in order, for any iterable; reads ahead by at most a few articles.
+
+        `batch_tokens` bounds the padded tokens that the encoder holds at once.
+        """
+        threshold = self._weights.min_confidence if min_confidence is None else min_confidence
+        chunk: list[Text] = []
+        held = 0
+        for article in articles:
+            chunk.append(article)
+            held += len(article.text) + len(article.title or "")
+            if held >= _CHUNK:
+                yield from self._code_chunk(chunk, batch_tokens, threshold)
+                chunk, held = [], 0
+        if chunk:
+            yield from self._code_chunk(chunk, batch_tokens, threshold)
+
+    def _code_chunk(self, articles: Sequence[Text], batch_tokens: int, threshold: float) -> Iterator[list[Event]]:
+        pieces: list[_Piece] = []
+        for number, article in enumerate(articles):
+            title = article.title or ""
+            if not is_codable(f"{title}\n{article.text}"):
+                continue
+            pieces += [_Piece(number, "title", *span) for span in sentences(title)]
+            pieces += [_Piece(number, "text", *span) for span in sentences(article.text)]
+        texts = [
+            ((articles[piece.article].title or "") if piece.field == "title" else articles[piece.article].text)[
+                piece.start : piece.end
+            ]
+            for piece in pieces
+        ]
+        events: list[list[Event]] = [[] for _ in articles]
+        for piece, text, readings in zip(pieces, texts, self._read(texts, batch_tokens, threshold), strict=True):
+            for reading in readings:
+                events[piece.article].append(self._event(piece, text, reading, articles[piece.article].published))
+        yield from events
+
+    def _read(self, texts: Sequence[str], batch_tokens: int, threshold: float) -> list[list[_Reading]]:
+        """For each sentence its candidates at or above the threshold, in order."""
+        found: list[list[_Reading]] = [[] for _ in texts]
+        if not texts:
+            return found
+        tokens = self._weights.tokenizer(texts)
+        for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
+            ids, mask = pad([tokens[row] for row in rows], length)
+            hidden, tags = self._network.encode(ids, mask)
+            asked = [(at, candidate) for at, row in enumerate(rows) for candidate in candidates(tags[at], tokens[row])]
+            for begin in range(0, len(asked), _HEAD_ROWS):
+                part = asked[begin : begin + _HEAD_ROWS]
+                where = np.array([at for at, _ in part])
+                trigger = np.zeros((len(part), length), dtype=np.float32)
+                for line, (_, candidate) in enumerate(part):
+                    trigger[line, candidate.first : candidate.last + 1] = 1
+                heads = self._network.heads(hidden[where], mask[where], trigger)
+                for line, (at, candidate) in enumerate(part):
+                    sentence = tokens[rows[at]]
+                    what = kind(heads.types[line], heads.modes[line], heads.realis[line], self._weights.temperature)
+                    if what.confidence >= threshold:
+                        span = _trigger_span(candidate, sentence)
+                        found[rows[at]].append(_Reading(span, what, arguments(heads.roles[line], sentence)))
+        return found
+
+    def _event(self, piece: _Piece, sentence: str, reading: _Reading, published: datetime | None) -> Event:
+        def span(start: int, end: int) -> Span:
+            return Span(sentence[start:end], piece.start + start, piece.start + end, piece.field)
+
+        def actor(argument: Argument) -> Actor:
+            at = span(argument.start, argument.end)
+            code = resolve.resolve_actor(at.text, published.date() if published else None)
+            return Actor(at.text, at.start, at.end, at.field, code.country, code.sector, argument.confidence)
+
+        what, roles = reading.kind, reading.arguments
+        actors = tuple(actor(argument) for argument in roles["actor"])
+        recipients = tuple(actor(argument) for argument in roles["recipient"])
+        places = [span(argument.start, argument.end) for argument in roles["location"]]
+        dates = [span(argument.start, argument.end) for argument in roles["date"]]
+        dead, injured = (
+            _count([span(argument.start, argument.end) for argument in roles[role]]) for role in ("dead", "injured")
+        )
+        countries = [
+            code for each in (*actors, *recipients) if (code := each.country) and code not in ("IGO", "NGO", "IMG")
+        ]
+        return Event(
+            type=what.type,
+            quad=ontology.quad(what.type),
+            modes=what.modes,
+            intensity=ontology.intensity(what.type, what.modes),
+            realis=what.realis,
+            confidence=what.confidence,
+            trigger=span(*reading.trigger),
+            sentence=Span(sentence, piece.start, piece.end, piece.field),
+            codes=ontology.crosswalk(
+                what.type,
+                what.modes,
+                what.realis,
+                [each.sector for each in actors],
+                [each.sector for each in recipients],
+                dead.min if dead else None,
+                sentence[slice(*reading.trigger)],
+            ),
+            crosswalk=ontology.CROSSWALK_VERSION,
+            model=self.model,
+            actors=actors,
+            recipients=recipients,
+            location=_location(places, list(dict.fromkeys(countries))),
+            date=_date(dates, published, what.realis == "future"),
+            dead=dead,
+            injured=injured,
+            claimed_by=tuple(span(argument.start, argument.end) for argument in roles["claimed_by"]),
+        )
+
+
+def with_threshold(weights: Weights, temperature: float, min_confidence: float) -> Weights:
+    """The same weights, calibrated."""
+    return replace(weights, temperature=temperature, min_confidence=min_confidence)
+
+
+def _trigger_span(candidate: Candidate, tokens: Tokens) -> tuple[int, int]:
+    return int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last])
+
+
+def _location(places: Sequence[Span], hints: Sequence[str]) -> Location | None:
+    """The first mention is the most specific one; the others and the actors' countries tell which place it is."""
+    if not places:
+        return None
+    at = places[0]
+    place = resolve.resolve_place([span.text for span in places], hints)
+    if place is None:
+        return Location(at.text, at.start, at.end, at.field)
+    return Location(
+        at.text,
+        at.start,
+        at.end,
+        at.field,
+        name=place.name,
+        country=place.country,
+        admin1=place.admin1,
+        lat=place.lat,
+        lon=place.lon,
+        geonames_id=place.geonames_id,
+        precision=place.precision,
+    )
+
+
+def _date(dates: Sequence[Span], published: datetime | None, future: bool) -> EventDate | None:
+    if not dates:
+        return None
+    at = dates[0]
+    return EventDate(at.text, at.start, at.end, at.field, *resolve.resolve_date(at.text, published, future))
+
+
+def _count(counts: Sequence[Span]) -> Count | None:
+    if not counts:
+        return None
+    at = counts[0]
+    return Count(at.text, at.start, at.end, at.field, *resolve.resolve_count(at.text))

@@ -1,0 +1,1 @@
+"""The training corpus, its codebook and its validator."""

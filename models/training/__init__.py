@@ -1,0 +1,1 @@
+"""From the corpus to weights: `python -m models.training.train`. Needs the extra `[train]`."""

@@ -1,0 +1,92 @@
+"""The corpus as the network sees it: tokens, and labels for every token."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.arguments import ROLES
+from models.classifier import MODE_LABELS, REALIS
+from models.corpus.validate import find
+from models.encoder import Floats, Ints, Tokenizer, Tokens
+from models.ontology import TYPES
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+# Frozen: never trained on, whatever is added to the corpus. Chosen by file before the first training.
+DEVELOPMENT = ("part-5.jsonl",)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One event of a sentence: what the head has to answer for its trigger."""
+
+    trigger: Floats  # (T,), 1 within the trigger
+    type: int  # 0 is no event
+    modes: Floats  # (modes,)
+    realis: int
+    roles: Ints  # (T, roles): 0 outside, 1 begins, 2 continues
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence with its labels. `tags` (T,): 0 outside, 1 begins, 2 continues a trigger; -100 where nothing is asked."""
+
+    text: str
+    tokens: Tokens
+    tags: Ints
+    labels: tuple[Label, ...]
+
+
+def training_files(corpus: Path = CORPUS) -> list[Path]:
+    """Every corpus file but those of the frozen development split, in the order of their names."""
+    return sorted(path for path in corpus.glob("*.jsonl") if path.name not in DEVELOPMENT)
+
+
+def development_files(corpus: Path = CORPUS) -> list[Path]:
+    """The files of the frozen development split."""
+    return [corpus / name for name in DEVELOPMENT]
+
+
+def digest(paths: Sequence[Path]) -> str:
+    """SHA-256 over the files' contents in order, for the model card."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def _inside(tokens: Tokens, span: tuple[int, int]) -> Ints:
+    return np.flatnonzero((tokens.words >= 0) & (tokens.starts < span[1]) & (tokens.ends > span[0]))
+
+
+def label(record: dict[str, Any], tokenizer: Tokenizer) -> Sentence:
+    """A corpus record as tokens and labels. Events whose trigger lies beyond the encoder's reach are left out."""
+    text = str(record["text"])
+    tokens = tokenizer([text])[0]
+    length = len(tokens.ids)
+    tags = np.where(tokens.words >= 0, 0, -100)
+    labels = []
+    for event in record["events"]:
+        inside = _inside(tokens, find(text, event["trigger"]))
+        if not len(inside):
+            continue
+        trigger = np.zeros(length, dtype=np.float32)
+        trigger[inside] = 1
+        tags[inside] = 2
+        tags[inside[0]] = 1
+        roles = np.zeros((length, len(ROLES)), dtype=np.int64)
+        for number, role in enumerate(ROLES):
+            for span in event[role]:
+                at = _inside(tokens, find(text, span))
+                roles[at, number] = 2
+                roles[at[:1], number] = 1
+        modes = np.zeros(len(MODE_LABELS), dtype=np.float32)
+        for mode in event["modes"]:
+            modes[MODE_LABELS.index((event["type"], mode))] = 1
+        labels.append(Label(trigger, 1 + TYPES.index(event["type"]), modes, REALIS.index(event["realis"]), roles))
+    return Sentence(text, tokens, tags.astype(np.int64), tuple(labels))

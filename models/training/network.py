@@ -1,0 +1,94 @@
+"""The network: a pretrained encoder, a tag a token, and a head that reads one trigger in its sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel
+
+from models.arguments import ROLES
+from models.classifier import MODE_LABELS, REALIS
+from models.encoder import Floats, Heads, Ints
+from models.ontology import TYPES
+
+
+class TagEncoder(nn.Module):
+    """(B, T) ids and mask to hidden states (B, T, H) and tag logits (B, T, 3)."""
+
+    def __init__(self, pretrained: Path) -> None:
+        super().__init__()
+        self.encoder = AutoModel.from_pretrained(pretrained, attn_implementation="eager", add_pooling_layer=False)
+        self.tag = nn.Linear(self.encoder.config.hidden_size, 3)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        return hidden, self.tag(hidden)
+
+
+class Head(nn.Module):
+    """One more transformer layer over the sentence with the trigger marked, then a linear answer to each question.
+
+    A layer costs a sixth of a six-layer encoder for each candidate, and lets arguments, modes and realis be read with the
+    trigger in view.
+    """
+
+    def __init__(self, size: int, heads: int = 12, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.trigger = nn.Linear(size, size)
+        self.mark = nn.Parameter(torch.zeros(size))
+        self.norm = nn.LayerNorm(size)
+        self.size, self.heads = size, heads
+        self.qkv = nn.Linear(size, 3 * size)
+        self.attended = nn.Linear(size, size)
+        self.norm_attention = nn.LayerNorm(size)
+        self.wide = nn.Linear(size, 4 * size)
+        self.narrow = nn.Linear(4 * size, size)
+        self.norm_out = nn.LayerNorm(size)
+        self.dropout = nn.Dropout(dropout)
+        self.types = nn.Linear(3 * size, 1 + len(TYPES))
+        self.modes = nn.Linear(3 * size, len(MODE_LABELS))
+        self.realis = nn.Linear(3 * size, len(REALIS))
+        self.roles = nn.Linear(size, 3 * len(ROLES))
+
+    def forward(self, hidden: Tensor, mask: Tensor, trigger: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        rows, length, size = hidden.shape
+        weight = trigger / trigger.sum(dim=1, keepdim=True)
+        vector = torch.einsum("nt,nth->nh", weight, hidden)
+        x = self.norm(hidden + self.trigger(vector)[:, None] + trigger[..., None] * self.mark)
+        query, key, value = (
+            part.view(rows, length, self.heads, size // self.heads).transpose(1, 2)
+            for part in self.qkv(x).split(self.size, dim=-1)
+        )
+        scores = query @ key.transpose(-1, -2) / (size // self.heads) ** 0.5
+        scores = scores + (1.0 - mask[:, None, None, :].to(scores.dtype)) * -1e4
+        mixed = (scores.softmax(dim=-1) @ value).transpose(1, 2).reshape(rows, length, size)
+        x = self.norm_attention(x + self.dropout(self.attended(mixed)))
+        x = self.norm_out(x + self.dropout(self.narrow(nn.functional.gelu(self.wide(x)))))
+        after = torch.einsum("nt,nth->nh", weight, x)
+        summary = self.dropout(torch.cat([vector, after, x[:, 0]], dim=-1))
+        roles = self.roles(self.dropout(x)).view(rows, length, len(ROLES), 3)
+        return self.types(summary), self.modes(summary), self.realis(summary), roles
+
+
+class EventNetwork(nn.Module):
+    """Encoder and head together; also a `models.encoder.Network`, so that the coder itself scores it while it trains."""
+
+    def __init__(self, pretrained: Path) -> None:
+        super().__init__()
+        self.encoder = TagEncoder(pretrained)
+        self.head = Head(self.encoder.encoder.config.hidden_size)
+
+    @torch.inference_mode()
+    def encode(self, ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
+        device = next(self.parameters()).device
+        hidden, tags = self.encoder(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+        return hidden.float().cpu().numpy(), tags.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
+        device = next(self.parameters()).device
+        arrays = (torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in (hidden, mask, trigger))
+        return Heads(*(answer.float().cpu().numpy() for answer in self.head(*arrays)))
