@@ -48,6 +48,14 @@ class BrokerUnavailable(ServerUnreachable):
     """The broker did not answer in time."""
 
 
+class BrokerRejected(ConflictwireError):
+    """The broker answered and refused: an unknown topic, a wrong password, a missing right. Trying again cannot help."""
+
+
+class RecordTooLarge(BrokerRejected):
+    """A record is larger than the broker takes; nothing of its batch was published by a transaction."""
+
+
 class StoreUnavailable(ServerUnreachable):
     """The database did not answer, or cut the connection."""
 

@@ -68,6 +68,7 @@ class Kafka(_Section):
     password: SecretStr | None = None
     password_file: Path | None = None
     replication_factor: Annotated[int, Field(ge=1)] = 1
+    connect_timeout: Annotated[float, Field(gt=0)] = 10.0
     session_timeout: Annotated[float, Field(gt=0)] = 15.0
     transaction_timeout: Annotated[float, Field(gt=0)] = 20.0
     request_timeout: Annotated[float, Field(gt=0)] = 30.0

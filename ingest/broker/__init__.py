@@ -18,17 +18,17 @@ Headers = tuple[tuple[str, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to publish. Records of one key keep their order; `key` decides the partition."""
+    """A record to publish. Records of one key keep their order; `key` decides the partition, None leaves it to chance."""
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as read. `timestamp` is milliseconds since the epoch."""
+    """A record as read. `timestamp` is milliseconds since the epoch, `value` is empty for a tombstone."""
 
     topic: str
     partition: int
@@ -58,7 +58,11 @@ class Producer(Protocol):
     """Publishes at least once, in order, without duplicates of its own retries (an idempotent producer)."""
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        """Publish `records`; on return all are durable. Raises BrokerUnavailable; then any part may have been published."""
+        """Publish `records`; on return all are durable.
+
+        Raises BrokerUnavailable, BrokerRejected (an unknown topic, no right) or RecordTooLarge; then any part may have
+        been published. May be called from several threads.
+        """
 
     def close(self) -> None: ...
 
@@ -69,22 +73,29 @@ class Consumer(Protocol):
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         """The next records of the partitions this member owns; empty when `timeout` seconds passed without one.
 
+        Joins the group, and is where partitions come and go: records polled before and not committed may be fenced.
         Raises BrokerUnavailable.
         """
 
     def commit(self, consumed: Sequence[Record], outputs: Sequence[Outgoing]) -> None:
         """Atomically publish `outputs` and mark `consumed` as read by the group.
 
-        Raises Fenced when the partitions have moved to another member, BrokerUnavailable when the broker does not answer.
-        After either, nothing of it is visible to a read_committed reader, and the next `poll` starts again from the
-        group's committed offsets (except where the commit had in truth succeeded).
+        Raises Fenced when the partitions have moved to another member (or `rewind` came between), BrokerUnavailable when
+        the broker does not answer. After either, nothing of it is visible to a read_committed reader, and the next `poll`
+        starts again from the group's committed offsets (except where the commit had in truth succeeded).
+
+        Raises BrokerRejected or RecordTooLarge where an output cannot be published: nothing of it is visible, and
+        `consumed` may be committed again with other outputs.
         """
 
     def rewind(self) -> None:
         """Forget what was polled and not committed: the next `poll` starts from the group's committed offsets."""
 
     def position_at_end(self) -> bool:
-        """Whether every partition this member owns is read to its end (it owns none: true), for `--once`."""
+        """Whether every partition this member owns is read to its end (it owns none: true), for `--once`.
+
+        False until the member has joined the group by `poll`. May turn true only at the poll after the last record.
+        """
 
     def close(self) -> None:
         """Leave the group at once, so that others take the partitions over."""
@@ -94,7 +105,7 @@ class Reader(Protocol):
     """Reads a topic outside any group, committed records only."""
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
-        """The next records of all partitions; empty when `timeout` seconds passed without one."""
+        """The next records of all partitions; empty when `timeout` seconds passed without one. Raises BrokerUnavailable."""
 
     def at_end(self) -> bool:
         """Whether all that was committed when the reader was opened has been polled."""
@@ -103,7 +114,9 @@ class Reader(Protocol):
 
 
 class Broker(Protocol):
-    """A place that keeps topics. All methods raise BrokerUnavailable when it does not answer."""
+    """A place that keeps topics. All methods raise BrokerUnavailable when it does not answer, and BrokerRejected for an
+    unknown topic.
+    """
 
     def ensure_topics(self, topics: Mapping[str, int]) -> None:
         """Create the topics that are missing, each with its number of partitions; never changes an existing one."""
@@ -118,7 +131,8 @@ class Broker(Protocol):
     def lag(self, topic: str, group: str) -> list[PartitionLag]:
         """A row a partition, by partition number; `committed` is the beginning where the group never committed."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the broker's own connections; its producers, consumers and readers are closed by who opened them."""
 
 
 def open_broker(settings: Settings) -> Broker:
