@@ -1,0 +1,437 @@
+"""The worker: article records in, event records out, each exactly once.
+
+    poll ─► read ─► code ─► store (database commit) ─► publish and mark as read (one broker transaction)
+
+The store decides once for each place in the log and remembers what it decided, so whatever is killed between its commit
+and the broker's, the record is delivered again and gives the same event records again. What a record itself is to blame
+for ends in a dead letter, and the others go on; a server that does not answer is waited for, with nothing lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from ingest.broker import Broker, Consumer, Outgoing, Record
+from ingest.dead import DeadLetter, as_letter, bury, without_value
+from ingest.errors import Fenced, RecordError, RecordTooLarge, ServerUnreachable, StoreRejected
+from ingest.records import Article, EventRecord, parse_article
+from ingest.settings import Settings, Topics
+from ingest.storage import Coding, Position, Store
+from models.errors import ModelError
+from models.events import Event
+
+log = logging.getLogger(__name__)
+
+# Bytes of one article record. Kafka's own default for a topic is 1,048,588, and both brokers shall give the same events.
+MAX_ARTICLE = 1_048_576
+# Bytes of one event record, and of all event records of one article: a long title is repeated in each of its events.
+MAX_EVENT = 1_000_000
+MAX_EVENTS = 64_000_000
+# Bytes of article records coded and committed together: they, their texts and their events are in memory at once.
+MAX_BATCH = 4_000_000
+MAX_RECORDS = 500
+# Transactions cost a few milliseconds each, and readers wait for their end: batches are sized to take about this long.
+BATCH_SECONDS = 2.0
+CODE_ATTEMPTS = 3
+ONCE_ATTEMPTS = 5
+_FIRST_RECORDS = 16
+_POLL_SECONDS = 0.5
+_FIRST_DELAY, _LONGEST_DELAY = 0.25, 30.0
+chance = random.SystemRandom().random
+
+
+class ArticleCoder(Protocol):
+    """What the worker needs of `models.Coder`."""
+
+    def code(
+        self,
+        text: str,
+        title: str | None = None,
+        published: datetime | None = None,
+        min_confidence: float | None = None,
+    ) -> list[Event]:
+        """The events of one article."""
+
+    def code_many(self, articles: Iterable[Article], *, min_confidence: float | None = None) -> Iterator[list[Event]]:
+        """The events of each article, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction brought: articles coded, event revisions published, dead letters; times in seconds."""
+
+    articles: tuple[Article, ...]
+    events: tuple[EventRecord, ...]
+    dead: tuple[DeadLetter, ...]
+    coding_seconds: float
+    store_seconds: float
+    publish_seconds: float
+
+    @property
+    def records(self) -> int:
+        """Article records read, good and bad."""
+        return len(self.articles) + len(self.dead)
+
+
+@dataclass(slots=True)
+class WorkerStats:
+    """What a worker did. `retries` counts waits for a server, `fenced` the batches dropped as others own them now."""
+
+    batches: int = 0
+    articles: int = 0
+    events: int = 0
+    dead: int = 0
+    retries: int = 0
+    fenced: int = 0
+
+    def add(self, batch: Batch) -> None:
+        """Count `batch` in."""
+        self.batches += 1
+        self.articles += len(batch.articles)
+        self.events += len(batch.events)
+        self.dead += len(batch.dead)
+
+
+# --- decisions ---
+
+
+def read(record: Record) -> Article | DeadLetter:
+    """The article in a record, or the letter that says why there is none."""
+    if len(record.value) > MAX_ARTICLE:
+        error = RecordError(f"article record: {len(record.value)} bytes, more than {MAX_ARTICLE}")
+        return bury(record, "read", error)
+    try:
+        return parse_article(record.value)
+    except RecordError as error:
+        return bury(record, "read", error)
+
+
+def too_large(article: Article, events: Sequence[Event]) -> RecordTooLarge | None:
+    """The error if the event records of `article` would be larger than a topic takes.
+
+    To be asked before the store is: what it has committed must be publishable. Estimates from above: six bytes for a
+    code point is the longest that JSON makes of one.
+    """
+    every = 6 * (len(article.title) + len(article.url) + len(article.feed)) + 2_000
+    sizes = [every + 6 * _characters(event) for event in events]
+    if max(sizes, default=0) > MAX_EVENT:
+        return RecordTooLarge(f"an event record of up to {max(sizes)} bytes, more than {MAX_EVENT}")
+    if sum(sizes) > MAX_EVENTS:
+        return RecordTooLarge(f"{len(sizes)} event records of up to {sum(sizes)} bytes, more than {MAX_EVENTS}")
+    return None
+
+
+def _characters(event: Event) -> int:
+    spans = (event.trigger, event.sentence, event.location, event.date, event.dead, event.injured)
+    lists = (*event.actors, *event.recipients, *event.claimed_by)
+    return sum(len(span.text) + 50 for span in (*spans, *lists) if span)
+
+
+def outputs(results: Iterable[Sequence[EventRecord] | DeadLetter], topics: Topics) -> list[Outgoing]:
+    """What to publish, in the order of the records read."""
+    found: list[Outgoing] = []
+    for result in results:
+        if isinstance(result, DeadLetter):
+            found.append(as_letter(result, topics.dead))
+        else:
+            found += [Outgoing(topics.events, event.article.article_id.encode(), event.to_json()) for event in result]
+    return found
+
+
+def parts(records: Sequence[Record], limit: int = MAX_BATCH) -> Iterator[Sequence[Record]]:
+    """`records` cut into runs of at most `limit` bytes of value, each of at least one record."""
+    first = size = 0
+    for at, record in enumerate(records):
+        if at > first and size + len(record.value) > limit:
+            yield records[first:at]
+            first, size = at, 0
+        size += len(record.value)
+    if first < len(records):
+        yield records[first:]
+
+
+def next_size(asked: int, got: int, seconds: float) -> int:
+    """How many records to ask for next, when `got` of the `asked` took `seconds`, so that a batch takes BATCH_SECONDS.
+
+    At most doubles or halves, as articles differ in length; grows only where all that was asked for came.
+    """
+    fitting = int(got * BATCH_SECONDS / max(seconds, 0.001))
+    if fitting < asked:
+        return max(fitting, asked // 2, 1)
+    return asked if got < asked else min(fitting, asked * 2, MAX_RECORDS)
+
+
+def backoff(failures: int, chance: float) -> float:
+    """Seconds to wait after the `failures`-th failure in a row; `chance` (0 to 1) spreads those who wait together."""
+    return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures, 20)) * (0.5 + 0.5 * chance)
+
+
+# --- the work on one batch ---
+
+
+def code_records(
+    coder: ArticleCoder, records: Sequence[Record], min_confidence: float | None, stop: threading.Event
+) -> list[Coding | DeadLetter]:
+    """What became of each record, in order; of the first ones only where `stop` is set meanwhile."""
+    found = [read(record) for record in records]
+    coded = _each_coded(coder, [item for item in found if isinstance(item, Article)], min_confidence, stop)
+    results: list[Coding | DeadLetter] = []
+    for record, item in zip(records, found, strict=True):
+        if isinstance(item, DeadLetter):
+            results.append(item)
+            continue
+        outcome = next(coded, None)
+        if outcome is None:
+            break
+        if isinstance(outcome, Exception):
+            results.append(bury(record, "code", outcome, CODE_ATTEMPTS))
+        elif error := too_large(item, outcome):
+            results.append(bury(record, "publish", error))
+        else:
+            position = Position(record.topic, record.partition, record.offset)
+            results.append(Coding(position, item, tuple(outcome), datetime.now(UTC)))
+    return results
+
+
+def _each_coded(
+    coder: ArticleCoder, articles: Sequence[Article], min_confidence: float | None, stop: threading.Event
+) -> Iterator[list[Event] | Exception]:
+    """The events of each article, or the error that it alone keeps raising; ends early once `stop` is set."""
+    done = 0
+    try:
+        for events in coder.code_many(articles, min_confidence=min_confidence):
+            yield events
+            done += 1
+            if stop.is_set():
+                return
+    except ModelError:
+        raise  # no article is to blame
+    except Exception as error:
+        # The coder reads ahead, so any of those left may be the culprit: from here on each article is coded alone.
+        log.info("coding one by one", extra={"error": type(error).__name__, "articles": len(articles) - done})
+    for article in articles[done:]:
+        if stop.is_set():
+            return
+        yield _code_alone(coder, article, min_confidence, stop)
+
+
+def _code_alone(
+    coder: ArticleCoder, article: Article, min_confidence: float | None, stop: threading.Event
+) -> list[Event] | Exception:
+    for attempt in range(1, CODE_ATTEMPTS + 1):
+        try:
+            return coder.code(article.text, article.title, article.published, min_confidence)
+        except ModelError:
+            raise
+        except Exception as error:
+            log.info(
+                "coding failed",
+                extra={"article": article.article_id, "feed": article.feed, "attempt": attempt, "error": repr(error)},
+            )
+            if attempt == CODE_ATTEMPTS:
+                return error
+        stop.wait(backoff(attempt, chance()))
+    raise AssertionError("unreachable")
+
+
+def store_codings(
+    store: Store, records: Sequence[Record], results: Sequence[Coding | DeadLetter]
+) -> list[list[EventRecord] | DeadLetter]:
+    """The event revisions that each coding made, in one transaction; where it is refused, in one for each coding.
+
+    Raises StoreUnavailable.
+    """
+    codings = [result for result in results if isinstance(result, Coding)]
+    try:
+        stored = iter(store.apply(codings) if codings else [])
+        return [next(stored) if isinstance(result, Coding) else result for result in results]
+    except (StoreRejected, ValueError) as error:
+        log.info("storing one by one", extra={"error": repr(error), "articles": len(codings)})
+    alone: list[list[EventRecord] | DeadLetter] = []
+    for record, result in zip(records, results, strict=True):
+        if isinstance(result, DeadLetter):
+            alone.append(result)
+            continue
+        try:
+            alone += store.apply([result])
+        except (StoreRejected, ValueError) as error:
+            alone.append(bury(record, "store", error))
+    return alone
+
+
+def publish(
+    consumer: Consumer,
+    records: Sequence[Record],
+    results: Sequence[list[EventRecord] | DeadLetter],
+    topics: Topics,
+) -> list[list[EventRecord] | DeadLetter]:
+    """Publish `results` and mark `records` as read; returns what was published in the end.
+
+    Where something is too large for its topic, the batch is halved until it stands alone, and goes to the dead letters:
+    a letter that is too large itself goes without its value. Raises Fenced, BrokerUnavailable, BrokerRejected.
+    """
+    try:
+        consumer.commit(records, outputs(results, topics))
+    except RecordTooLarge as error:
+        if len(records) > 1:
+            half = len(records) // 2
+            first = publish(consumer, records[:half], results[:half], topics)
+            return first + publish(consumer, records[half:], results[half:], topics)
+        (result,) = results
+        if not isinstance(result, DeadLetter):
+            return publish(consumer, records, [bury(records[0], "publish", error)], topics)
+        if not result.value:
+            raise
+        return publish(consumer, records, [without_value(result)], topics)
+    return list(results)
+
+
+def _work_on(
+    records: Sequence[Record],
+    consumer: Consumer,
+    store: Store,
+    coder: ArticleCoder,
+    settings: Settings,
+    stop: threading.Event,
+) -> Batch:
+    """Code, store, publish. Raises Fenced, BrokerUnavailable, BrokerRejected, StoreUnavailable."""
+    began = time.perf_counter()
+    results = code_records(coder, records, settings.min_confidence, stop)
+    coded = time.perf_counter()
+    records = records[: len(results)]
+    stored = store_codings(store, records, results)
+    kept = time.perf_counter()
+    if records:
+        stored = publish(consumer, records, stored, settings.topics)
+    published = time.perf_counter()
+    return Batch(
+        articles=tuple(
+            result.article
+            for result, revisions in zip(results, stored, strict=True)
+            if isinstance(result, Coding) and not isinstance(revisions, DeadLetter)
+        ),
+        events=tuple(event for revisions in stored if not isinstance(revisions, DeadLetter) for event in revisions),
+        dead=tuple(letter for letter in stored if isinstance(letter, DeadLetter)),
+        coding_seconds=coded - began,
+        store_seconds=kept - coded,
+        publish_seconds=published - kept,
+    )
+
+
+# --- the loop ---
+
+
+@dataclass(slots=True)
+class Retry:
+    """Waits for servers, longer after each failure in a row: for ever, or up to ONCE_ATTEMPTS with `once`."""
+
+    once: bool
+    stop: threading.Event
+    failures: int = 0
+
+    def after(self, error: ServerUnreachable) -> None:
+        """Wait, or until `stop` is set. Raises `error` where waiting shall end."""
+        self.failures += 1
+        if self.once and self.failures >= ONCE_ATTEMPTS:
+            raise error
+        delay = backoff(self.failures, chance())
+        log.warning("waiting for a server", extra={"error": str(error), "failures": self.failures, "seconds": delay})
+        self.stop.wait(delay)
+
+
+def run_worker(
+    broker: Broker,
+    store: Store,
+    coder: ArticleCoder,
+    settings: Settings,
+    *,
+    once: bool = False,
+    stop: threading.Event | None = None,
+    on_batch: Callable[[Batch], None] | None = None,
+) -> WorkerStats:
+    """Consume, code, store and publish as a member of `settings.group`, until `stop` is set or, with `once`, all is read.
+
+    After `stop` the batch at hand is committed as far as it is coded. `on_batch` is called after each commit. A server
+    that does not answer is waited for; with `once`, ServerUnreachable is raised after ONCE_ATTEMPTS tries in a row.
+    Raises ModelError where the coder itself is broken, BrokerRejected where a topic or a right is missing. Whatever is
+    raised, what was not committed is delivered again.
+    """
+    stop = stop or threading.Event()
+    retry = Retry(once, stop)
+    stats = WorkerStats()
+    consumer: Consumer | None = None
+    rewound, size = True, _FIRST_RECORDS
+    try:
+        while not stop.is_set():
+            try:
+                if consumer is None:
+                    partitions = settings.topics.partitions
+                    names = (settings.topics.articles, settings.topics.events, settings.topics.dead)
+                    broker.ensure_topics(dict.fromkeys(names, partitions))
+                    consumer = broker.consumer([settings.topics.articles], settings.group)
+                if not rewound:
+                    consumer.rewind()
+                    rewound = True
+                records = consumer.poll(size, _POLL_SECONDS)
+                if once and not records and consumer.position_at_end():
+                    break
+                began = time.perf_counter()
+                for part in parts(records):
+                    if not stop.is_set():
+                        batch = _work_on(part, consumer, store, coder, settings, stop)
+                        stats.add(batch)
+                        _tell(batch)
+                        if on_batch:
+                            on_batch(batch)
+                if records:
+                    size = next_size(size, len(records), time.perf_counter() - began)
+                retry.failures = 0
+            except Fenced as error:
+                log.warning("batch dropped, as its partitions have moved", extra={"error": str(error)})
+                stats.fenced += 1
+            except ServerUnreachable as error:
+                rewound = False
+                stats.retries += 1
+                retry.after(error)
+    finally:
+        if consumer is not None:
+            consumer.close()
+    return stats
+
+
+def _tell(batch: Batch) -> None:
+    for letter in batch.dead:
+        failure = letter.failure
+        log.warning(
+            "dead letter",
+            extra={
+                "article": (letter.key or b"").decode(errors="replace"),
+                "stage": failure.stage,
+                "exception": failure.exception,
+                "reason": failure.message,
+                "topic": failure.topic,
+                "partition": failure.partition,
+                "offset": failure.offset,
+                "attempts": failure.attempts,
+            },
+        )
+    for article in batch.articles:
+        log.debug("coded", extra={"article": article.article_id, "revision": article.revision, "feed": article.feed})
+    log.info(
+        "batch",
+        extra={
+            "articles": len(batch.articles),
+            "events": len(batch.events),
+            "dead": len(batch.dead),
+            "coding": batch.coding_seconds,
+            "store": batch.store_seconds,
+            "publish": batch.publish_seconds,
+        },
+    )
