@@ -1,0 +1,73 @@
+# The whole vocabulary of the project: run, test, lint, fmt, bench, train, evaluate, docs, clean.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= .data
+FEEDS ?=
+KAFKA_LIBS := .cache/kafka-libs
+
+export PYTHONUNBUFFERED := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test lint fmt bench train evaluate docs lock clean help
+
+help:  ## list these targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The stamp files make a second run skip what the first one installed.
+.venv/run: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing Conflictwire into .venv (a minute, once)" >&2
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/dev: .venv/run
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.venv/train: .venv/dev
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train]'
+	@touch $@
+
+$(KAFKA_LIBS)/.done: tests/servers/kafka-pom.xml
+	@mvn --quiet --batch-mode -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_LIBS)
+	@touch $@
+
+run: .venv/run  ## from feeds to events on the embedded parts: the bundled sample feeds, or FEEDS=my.toml
+ifeq ($(FEEDS),)
+	@$(BIN)/python -m tests.feeds.serve --run $(BIN)/conflictwire --data-dir $(DATA) run --once
+else
+	@$(BIN)/conflictwire --data-dir $(DATA) run --once --feeds $(FEEDS)
+endif
+
+test: .venv/dev lint  ## lint, types and all tests, on a real Kafka, PostgreSQL and Prefect server
+	@$(MAKE) --no-print-directory $(KAFKA_LIBS)/.done || test "$$CI" != true
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: .venv/dev  ## ruff, mypy --strict, and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --config pyproject.toml > .cache-lint-imports 2>&1 || { cat .cache-lint-imports; rm -f .cache-lint-imports; exit 1; }
+	@rm -f .cache-lint-imports
+
+fmt: .venv/dev  ## format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: .venv/dev  ## speed of the coder against the bare encoder, both sides in one run
+	@$(BIN)/python -m tests.bench.coder
+
+train: .venv/train  ## from models/corpus to models/weights; resumes where it stopped
+	@$(BIN)/python -m models.training.train --out models/weights
+
+evaluate: .venv/run  ## score the shipped weights on the frozen development split
+	@$(BIN)/conflictwire evaluate models/corpus/part-5.jsonl
+
+docs: .venv/dev  ## write the generated pages of docs/ again
+	@$(BIN)/python -m ingest.cli_docs
+
+lock: .venv/train  ## pin what is installed, for repeatable installs
+	@$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean:  ## remove what the targets made, but not the data
+	@rm -rf .venv .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
