@@ -1,5 +1,7 @@
 """Sentences: every character that is not white space in exactly one, at offsets that cut it."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +43,7 @@ def test_sentences_can_be_told_apart(text: str, expected: list[str]) -> None:
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from(list(".!? \n\"'”-Aa"))), max_size=400))
 def test_every_character_is_in_exactly_one_sentence(text: str) -> None:
     spans = sentences(text)
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     covered = "".join(text[start:end] for start, end in spans)
     assert "".join(covered.split()) == "".join(text.split())
     assert all(text[start:end].strip() == text[start:end] != "" for start, end in spans)
@@ -82,7 +84,7 @@ def test_lone_surrogates_are_replaced_one_for_one(text: str) -> None:
         ("Повстанцы обстреляли рынок в понедельник", False),
         ("叛军周一炮击了市场", False),
         (
-            "Les rebelles ont bombardé le marché lundi, tuant au moins douze personnes, a déclaré le ministère de la santé de la province.",
+            "Les rebelles ont bombardé le marché lundi, tuant au moins douze personnes, a déclaré le ministère à Goma.",
             False,
         ),
     ],
