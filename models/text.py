@@ -56,7 +56,7 @@ def _ends_sentence(block: str, end: re.Match[str]) -> bool:
         return False
     if word in _ENDS_EITHER_WAY or re.fullmatch(r"(?:[a-z]\.)+[a-z]", word):
         first = re.match(r"[\w’']+", bare)
-        return bool(first) and first[0].casefold() in _STARTERS
+        return first is not None and first[0].casefold() in _STARTERS
     return word not in _ABBREVIATIONS
 
 
@@ -83,10 +83,10 @@ def sentences(text: str) -> list[tuple[int, int]]:
         block_end = brk.start() if brk else len(text)
         block = text[block_start:block_end]
         start = 0
-        for end in _END.finditer(block):
-            if _ends_sentence(block, end):
-                spans.append((block_start + start, block_start + end.end()))
-                start = end.end()
+        for mark in _END.finditer(block):
+            if _ends_sentence(block, mark):
+                spans.append((block_start + start, block_start + mark.end()))
+                start = mark.end()
         spans.append((block_start + start, block_end))
         block_start = brk.end() if brk else len(text)
     found: list[tuple[int, int]] = []
