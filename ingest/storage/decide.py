@@ -1,0 +1,90 @@
+"""What a batch of codings does to the store. Pure: from what is stored to what is to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ingest.records import Article, EventRecord
+from ingest.revisions import revise
+from ingest.storage.values import Coding, Position
+
+CodingKey = tuple[Position, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArticle:
+    """The latest revision of an article as far as decisions need it; `dropped`: retention has emptied its text."""
+
+    revision: int
+    content_hash: str
+    dropped: bool
+
+
+@dataclass(slots=True)
+class Decision:
+    """What to write, and what `Store.apply` answers: a list of event revisions for each coding, in order."""
+
+    answers: list[list[EventRecord]] = field(default_factory=list)
+    made: dict[CodingKey, list[EventRecord]] = field(default_factory=dict)
+    coded: dict[CodingKey, Coding] = field(default_factory=dict)
+    new_articles: dict[str, Article] = field(default_factory=dict)
+    changed_articles: dict[str, Article] = field(default_factory=dict)
+    revisions: list[EventRecord] = field(default_factory=list)
+
+    @property
+    def current(self) -> dict[str, EventRecord]:
+        """The last revision made of each event: the one that is current from now on."""
+        return {record.event_id: record for record in self.revisions}
+
+
+def coding_key(coding: Coding) -> CodingKey:
+    """What makes two codings decisions about the same record."""
+    return coding.position, coding.article.article_id, coding.article.revision
+
+
+def decide(
+    codings: Sequence[Coding],
+    decided: Mapping[CodingKey, list[EventRecord]],
+    articles: Mapping[str, StoredArticle],
+    current: Iterable[EventRecord],
+) -> Decision:
+    """Decide `codings` in order, given what is already decided, the stored articles and the current events of these.
+
+    - A record that was decided before gets the answer it got then.
+    - A revision older than the stored one changes nothing, nor does the empty text of an article whose text retention
+      has dropped (coded again, it would retract everything).
+    - Any other coding replaces the article and revises its events.
+    """
+    decision = Decision()
+    latest = dict(articles)
+    events: dict[str, dict[str, EventRecord]] = {}
+    for record in current:
+        events.setdefault(record.article.article_id, {})[record.event_id] = record
+
+    for coding in codings:
+        key, article = coding_key(coding), coding.article
+        answer = decided.get(key, decision.made.get(key))
+        if answer is None:
+            stored = latest.get(article.article_id)
+            answer = []
+            if stored is None or _counts(article, stored):
+                known = events.setdefault(article.article_id, {})
+                answer = revise(list(known.values()), article, coding.events, coding.coded)
+                known.update((record.event_id, record) for record in answer)
+                decision.revisions += answer
+                if article.article_id not in articles:
+                    decision.new_articles[article.article_id] = article
+                elif stored and (stored.revision, stored.content_hash) != (article.revision, article.content_hash):
+                    decision.changed_articles[article.article_id] = article
+                latest[article.article_id] = StoredArticle(article.revision, article.content_hash, dropped=False)
+            decision.made[key] = answer
+            decision.coded[key] = coding
+        decision.answers.append(answer)
+    return decision
+
+
+def _counts(article: Article, stored: StoredArticle) -> bool:
+    if article.revision < stored.revision:
+        return False
+    return not (stored.dropped and article.revision == stored.revision and not article.text)

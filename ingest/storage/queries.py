@@ -1,0 +1,333 @@
+"""Rows to records and records to rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ingest.records import Article, EventRecord, parse_event
+from ingest.storage.decide import CodingKey, Decision, StoredArticle, coding_key
+from ingest.storage.tables import articles, codings, event_countries, events, feed_states, known
+from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known, Position
+
+Row = Mapping[Any, Any]
+
+_MAX_PARAMETERS = 10_000  # PostgreSQL takes 65,535 in a statement, SQLite 32,766
+_MAX_NUMBER = 2**63 - 1
+_DROPPED_AT_ONCE = 1000  # articles in a transaction, so that workers do not wait long
+
+
+def chunks(values: Iterable[str]) -> Iterable[list[str]]:
+    """Each value once, sorted, in lists that fit into a statement."""
+    ordered = sorted(set(values))
+    return (ordered[start : start + _MAX_PARAMETERS] for start in range(0, len(ordered), _MAX_PARAMETERS))
+
+
+def lock_articles(connection: sa.Connection, article_ids: Iterable[str]) -> dict[str, StoredArticle]:
+    """Those of the articles that are stored, locked against other workers until the transaction ends.
+
+    In one order for all, so that no two workers wait for each other. (SQLite has one writer at a time anyway.)
+    """
+    stored = {}
+    for some in chunks(article_ids):
+        statement = (
+            sa.select(
+                articles.c.article_id,
+                articles.c.revision,
+                articles.c.content_hash,
+                articles.c.text.is_(None).label("x"),
+            )
+            .where(articles.c.article_id.in_(some))
+            .order_by(articles.c.article_id)
+            .with_for_update(key_share=True)
+        )
+        for article_id, revision, content_hash, dropped in connection.execute(statement):
+            stored[article_id] = StoredArticle(revision, content_hash, bool(dropped))
+    return stored
+
+
+def decisions(connection: sa.Connection, wanted: Iterable[Coding]) -> dict[CodingKey, list[EventRecord]]:
+    """What was decided before about any of the records of `wanted`."""
+    keys = {coding_key(coding) for coding in wanted}
+
+    def partition_of(key: CodingKey) -> tuple[str, int]:
+        return key[0].topic, key[0].partition
+
+    made: dict[CodingKey, list[tuple[str, int]]] = {}
+    for (topic, partition), some in groupby(sorted(keys, key=partition_of), key=partition_of):
+        offsets = sorted({position.offset for position, _, _ in some})
+        for start in range(0, len(offsets), _MAX_PARAMETERS):
+            statement = sa.select(
+                codings.c.offset, codings.c.article_id, codings.c.article_revision, codings.c.made
+            ).where(
+                codings.c.topic == topic,
+                codings.c.partition == partition,
+                codings.c.offset.in_(offsets[start : start + _MAX_PARAMETERS]),
+            )
+            for offset, article_id, revision, names in connection.execute(statement):
+                key = (Position(topic, partition, offset), article_id, revision)
+                if key in keys:
+                    made[key] = [(event_id, number) for event_id, number in json.loads(names)]
+    records: dict[tuple[str, int], str] = {}
+    for some_ids in chunks(event_id for names in made.values() for event_id, _ in names):
+        rows = connection.execute(
+            sa.select(events.c.event_id, events.c.revision, events.c.record).where(events.c.event_id.in_(some_ids))
+        )
+        records |= {(event_id, revision): record for event_id, revision, record in rows}
+    return {key: [parse_event(records[name].encode()) for name in names] for key, names in made.items()}
+
+
+def current_events(connection: sa.Connection, article_ids: Iterable[str]) -> list[EventRecord]:
+    """The current revisions of the articles' events, retracted ones too, in an order that is always the same."""
+    rows: list[str] = []
+    for some in chunks(article_ids):
+        statement = (
+            sa.select(events.c.record)
+            .where(events.c.current, events.c.article_id.in_(some))
+            .order_by(events.c.coded, events.c.event_id)
+        )
+        rows += connection.scalars(statement)
+    return [parse_event(record.encode()) for record in rows]
+
+
+def write(connection: sa.Connection, decision: Decision) -> None:
+    """Write what was decided."""
+    # Sorted, so that two workers with the same new articles do not wait for each other in a circle.
+    new = [decision.new_articles[article_id] for article_id in sorted(decision.new_articles)]
+    _insert(connection, articles, [article_row(article) for article in new])
+    if decision.changed_articles:
+        statement = articles.update().where(articles.c.article_id == sa.bindparam("key"))
+        rows = [article_row(article) for article in decision.changed_articles.values()]
+        connection.execute(statement, [{"key": row.pop("article_id"), **row} for row in rows])
+    current = decision.current
+    for some in chunks(event_id for event_id, record in current.items() if record.revision > 1):
+        superseded = events.update().where(events.c.event_id.in_(some), events.c.current)
+        connection.execute(superseded.values(current=False))
+    _insert(
+        connection, events, [event_row(record, record is current[record.event_id]) for record in decision.revisions]
+    )
+    _insert(
+        connection,
+        event_countries,
+        [
+            {
+                "country": country,
+                "coded": record.coded,
+                "event_id": record.event_id,
+                "revision": record.revision,
+                "type": record.type,
+            }
+            for record in decision.revisions
+            for country in record.countries
+        ],
+    )
+    _insert(
+        connection,
+        codings,
+        [
+            {
+                "topic": coding.position.topic,
+                "partition": coding.position.partition,
+                "offset": coding.position.offset,
+                "article_id": coding.article.article_id,
+                "article_revision": coding.article.revision,
+                "coded": coding.coded,
+                "made": json.dumps([[record.event_id, record.revision] for record in decision.made[key]]),
+            }
+            for key, coding in decision.coded.items()
+        ],
+    )
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    if rows:
+        connection.execute(table.insert(), rows)
+
+
+def article_row(article: Article) -> dict[str, Any]:
+    """The row of the table `articles`."""
+    row = dict(article)
+    del row["record_schema"]
+    return row | {"authors": json.dumps(article.authors, ensure_ascii=False)}
+
+
+def article_of(row: Row) -> Article:
+    """The article of a row; its text is empty where retention has dropped it."""
+    return Article(**{**row, "authors": tuple(json.loads(row["authors"])), "text": row["text"] or ""})
+
+
+def event_row(record: EventRecord, current: bool) -> dict[str, Any]:
+    """The row of the table `events`."""
+    location, date, dead, injured = record.location, record.date, record.dead, record.injured
+    return {
+        "event_id": record.event_id,
+        "revision": record.revision,
+        "current": current,
+        "status": record.status,
+        "article_id": record.article.article_id,
+        "article_revision": record.article.revision,
+        "feed": record.article.feed,
+        "published": record.article.published,
+        "coded": record.coded,
+        "type": record.type,
+        "quad": record.quad,
+        "realis": record.realis,
+        "confidence": record.confidence,
+        "intensity": record.intensity,
+        "country": location and location.country,
+        "lat": location and location.lat,
+        "lon": location and location.lon,
+        "earliest": date and date.earliest,
+        "latest": date and date.latest,
+        "dead_min": dead and _bounded(dead.min),
+        "injured_min": injured and _bounded(injured.min),
+        "record": record.to_json().decode(),
+    }
+
+
+def _bounded(number: int | None) -> int | None:
+    """A text may say any number; the record keeps it."""
+    return None if number is None else min(number, _MAX_NUMBER)
+
+
+def select_events(wanted: EventFilter, limit: int | None, newest_first: bool) -> sa.Select[Any]:
+    """The JSON of the current event revisions that `wanted` matches, by time of coding."""
+    order = (events.c.coded, events.c.event_id, events.c.revision)
+    return (
+        sa.select(events.c.record)
+        .where(events.c.current, *conditions(wanted))
+        .order_by(*(column.desc() if newest_first else column.asc() for column in order))
+        .limit(limit)
+    )
+
+
+def conditions(wanted: EventFilter) -> list[sa.ColumnElement[bool]]:
+    """`EventFilter.matches` in SQL, on the table `events`."""
+    found: list[sa.ColumnElement[bool]] = []
+    if wanted.types:
+        found.append(events.c.type.in_(wanted.types))
+    if wanted.countries:
+        key = (event_countries.c.event_id, event_countries.c.revision)
+        named = sa.select(*key).where(event_countries.c.country.in_(wanted.countries))
+        if wanted.types:
+            named = named.where(event_countries.c.type.in_(wanted.types))
+        named = named.where(*_within(event_countries.c.coded, wanted.since, wanted.until))
+        found.append(sa.tuple_(events.c.event_id, events.c.revision).in_(named))
+    if wanted.realis:
+        found.append(events.c.realis.in_(wanted.realis))
+    found += _within(events.c.coded, wanted.since, wanted.until)
+    if wanted.min_confidence is not None:
+        found.append(events.c.confidence >= wanted.min_confidence)
+    found += _within(events.c.published, wanted.published_since, wanted.published_until)
+    if wanted.feed is not None:
+        found.append(events.c.feed == wanted.feed)
+    if wanted.article_id is not None:
+        found.append(events.c.article_id == wanted.article_id)
+    if not wanted.include_retracted:
+        found.append(events.c.status != "retracted")
+    return found
+
+
+def _within(
+    column: sa.ColumnElement[Any], since: datetime | None, until: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    bounds = []
+    if since is not None:
+        bounds.append(column >= since)
+    if until is not None:
+        bounds.append(column < until)
+    return bounds
+
+
+def select_articles(feed: str | None, limit: int | None) -> sa.Select[Any]:
+    """The articles, of `feed` alone where it is given, the last fetched first."""
+    statement = sa.select(articles).order_by(articles.c.fetched.desc(), articles.c.article_id.desc()).limit(limit)
+    return statement if feed is None else statement.where(articles.c.feed == feed)
+
+
+def count(connection: sa.Connection) -> Counts:
+    """How much there is. Reads whole tables."""
+    number = sa.func.count()
+    valid = (events.c.current, events.c.status != "retracted")
+    same_revision = (event_countries.c.event_id == events.c.event_id) & (
+        event_countries.c.revision == events.c.revision
+    )
+
+    def size(table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
+        return connection.execute(sa.select(number).select_from(table).where(*where)).scalar_one()
+
+    def tally(column: sa.Column[str], source: sa.FromClause) -> dict[str, int]:
+        rows = connection.execute(sa.select(column, number).select_from(source).where(*valid).group_by(column))
+        return {str(name): int(total) for name, total in rows}
+
+    return Counts(
+        articles=size(articles),
+        events=size(events, *valid),
+        retracted=size(events, events.c.current, events.c.status == "retracted"),
+        revisions=size(events),
+        codings=size(codings),
+        feeds=size(feed_states),
+        known=size(known),
+        types=tally(events.c.type, events),
+        countries=tally(event_countries.c.country, event_countries.join(events, same_revision)),
+    )
+
+
+def select_known(article_ids: list[str]) -> sa.Select[Any]:
+    """What is known of the articles."""
+    columns = (known.c.article_id, known.c.revision, known.c.content_hash)
+    return sa.select(*columns).where(known.c.article_id.in_(article_ids))
+
+
+def write_known(connection: sa.Connection, published: Sequence[Known], feed: str, now: datetime) -> None:
+    """Remember what was published; an older revision than the one remembered changes nothing."""
+    rows = [{**asdict(each), "feed": feed, "first_seen": now, "last_seen": now} for each in published]
+    if not rows:
+        return
+    statement = _insert_or(connection, known)
+    taken = {name: statement.excluded[name] for name in ("revision", "content_hash", "feed", "last_seen")}
+    statement = statement.on_conflict_do_update(
+        index_elements=["article_id"], set_=taken, where=statement.excluded.revision >= known.c.revision
+    )
+    # Sorted, so that two pullers of one feed do not wait for each other in a circle.
+    connection.execute(statement, sorted(rows, key=lambda row: (row["article_id"], row["revision"])))
+
+
+def write_feed_state(connection: sa.Connection, state: FeedState) -> None:
+    """Replace what is known of a feed."""
+    row = {name: _clean(value) if isinstance(value, str) else value for name, value in asdict(state).items()}
+    statement = _insert_or(connection, feed_states)
+    taken = {name: statement.excluded[name] for name in row if name != "name"}
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=taken), row)
+
+
+def _clean(text: str) -> str:
+    # Servers choose their ETags and error messages; neither may keep a feed's state from being stored.
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def _insert_or(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can be given an ON CONFLICT."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def drop_texts(connection: sa.Connection, before: datetime) -> int:
+    """Empty the texts of some articles fetched before `before`; how many, 0 when there are none left."""
+    statement = (
+        sa.select(articles.c.article_id)
+        .where(articles.c.fetched < before, articles.c.text.is_not(None))
+        .order_by(articles.c.fetched)
+        .limit(_DROPPED_AT_ONCE)
+        # What a worker is at work on is left for the next time.
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    article_ids = connection.scalars(statement).all()
+    connection.execute(articles.update().where(articles.c.article_id.in_(article_ids)).values(text=None))
+    return len(article_ids)
