@@ -177,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _HTTPServer(ThreadingHTTPServer):
+    # A puller opens its connections all at once; the default of 5 would leave some waiting for a second SYN.
+    request_queue_size = 64
     samples: SampleServer
 
 
