@@ -35,10 +35,13 @@ MAX_ARTICLE = 1_048_576
 MAX_EVENT = 1_000_000
 MAX_EVENTS = 64_000_000
 # Bytes of article records coded and committed together: they, their texts and their events are in memory at once.
-MAX_BATCH = 4_000_000
+MAX_BATCH = 2_000_000
 MAX_RECORDS = 500
 # Transactions cost a few milliseconds each, and readers wait for their end: batches are sized to take about this long.
 BATCH_SECONDS = 2.0
+# Kafka takes the partitions of a member that does not poll for `kafka.max_poll_interval` (300 s): seconds after which
+# what is left of a poll is given back. Coding the largest batch comes on top, a minute or two on two cores.
+POLL_BUDGET = 60.0
 CODE_ATTEMPTS = 3
 ONCE_ATTEMPTS = 5
 _FIRST_RECORDS = 16
@@ -383,15 +386,19 @@ def run_worker(
                 if once and not records and consumer.position_at_end():
                     break
                 began = time.perf_counter()
+                worked = 0
                 for part in parts(records):
-                    if not stop.is_set():
-                        batch = _work_on(part, consumer, store, coder, settings, stop)
-                        stats.add(batch)
-                        _tell(batch)
-                        if on_batch:
-                            on_batch(batch)
-                if records:
-                    size = next_size(size, len(records), time.perf_counter() - began)
+                    if stop.is_set() or time.perf_counter() - began > POLL_BUDGET:
+                        rewound = False
+                        break
+                    batch = _work_on(part, consumer, store, coder, settings, stop)
+                    worked += batch.records
+                    stats.add(batch)
+                    _tell(batch)
+                    if on_batch:
+                        on_batch(batch)
+                if worked:
+                    size = next_size(size, worked, time.perf_counter() - began)
                 retry.failures = 0
             except Fenced as error:
                 log.warning("batch dropped, as its partitions have moved", extra={"error": str(error)})

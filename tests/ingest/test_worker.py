@@ -1,0 +1,527 @@
+"""The worker: each article coded, stored and published exactly once, whatever single records or servers do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.broker import Broker, Consumer, Outgoing, Record
+from ingest.dead import DeadLetter, as_letter, bury, replay
+from ingest.errors import BrokerUnavailable, Fenced, RecordTooLarge, ServerUnreachable, StoreUnavailable
+from ingest.records import Article, EventRecord
+from ingest.settings import Topics
+from ingest.storage import Coding, Store
+from ingest.worker import (
+    CODE_ATTEMPTS,
+    MAX_ARTICLE,
+    MAX_RECORDS,
+    ONCE_ATTEMPTS,
+    Batch,
+    backoff,
+    next_size,
+    outputs,
+    parts,
+    publish,
+    read,
+    run_worker,
+    too_large,
+)
+from models.errors import ModelError
+from models.events import Event
+from tests.ingest.keyword_coder import KeywordCoder
+from tests.ingest.pipeline import Pipeline, article, embedded_settings, server_settings
+
+# --- decisions ---
+
+
+def record(value: bytes, key: bytes | None = b"k", offset: int = 0) -> Record:
+    return Record("articles", 0, offset, key, value)
+
+
+def altered(**fields: object) -> bytes:
+    return json.dumps(json.loads(article(1).to_json()) | fields).encode()
+
+
+POISON: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "EOF"),
+    "invalid UTF-8": (b'{"schema": 1, "title": "\xff\xfe"}', "invalid"),
+    "not JSON": (b"<rss/>", "expected value"),
+    "no object": (b"[1, 2]", "object"),
+    "schema from the future": (altered(schema=2), "schema: Input should be less than or equal to 1"),
+    "wrong type": (altered(title={"a": 1}), "title: Input should be a valid string"),
+    "missing field": (b'{"schema": 1}', "article_id: Field required"),
+    "no such time": (altered(published="2026-13-45T99:00:00Z"), "published"),
+    "deep nesting": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "recursion limit"),
+    "lone surrogate": (altered(title="A").replace(b'"A"', b'"\\ud800"'), "hex escape"),
+    "ten megabytes": (altered(text="x" * 10_000_000), f"more than {MAX_ARTICLE}"),
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), POISON.values(), ids=POISON)
+def test_a_record_that_is_no_article_is_buried_with_the_reason(value: bytes, reason: str) -> None:
+    letter = read(record(value, offset=5))
+    assert isinstance(letter, DeadLetter)
+    assert letter.value == value
+    assert (letter.failure.stage, letter.failure.exception, letter.failure.offset) == ("read", "RecordError", 5)
+    assert reason in letter.failure.message
+
+
+@given(st.binary(max_size=200) | st.from_regex(rb'\{"schema": ?.{0,60}', fullmatch=True))
+def test_no_bytes_can_make_reading_fail(value: bytes) -> None:
+    assert isinstance(read(record(value)), DeadLetter)
+
+
+def test_fields_of_later_versions_are_ignored() -> None:
+    assert read(record(altered(mood="grim"))) == article(1)
+
+
+@given(st.lists(st.integers(0, 50), max_size=40))
+def test_parts_are_all_records_in_order_and_bounded(sizes: list[int]) -> None:
+    records = [record(b"x" * size, offset=offset) for offset, size in enumerate(sizes)]
+    cut = list(parts(records, limit=60))
+    assert [one for part in cut for one in part] == records
+    assert all(part for part in cut)
+    assert all(len(part) == 1 or sum(len(one.value) for one in part) <= 60 for part in cut)
+
+
+@pytest.mark.parametrize(
+    ("asked", "got", "seconds", "then"),
+    [
+        (16, 16, 0.001, 32),  # quick: at most twice as many
+        (16, 16, 1.0, 32),
+        (16, 16, 1.6, 20),
+        (16, 16, 2.0, 16),
+        (16, 16, 2.5, 12),
+        (16, 16, 60.0, 8),  # slow: at least half as many
+        (16, 3, 0.001, 16),  # there were no more, which says nothing
+        (16, 3, 60.0, 8),
+        (1, 1, 60.0, 1),
+        (MAX_RECORDS, MAX_RECORDS, 0.0, MAX_RECORDS),
+    ],
+)
+def test_batches_grow_and_shrink_towards_their_time(asked: int, got: int, seconds: float, then: int) -> None:
+    assert next_size(asked, got, seconds) == then
+
+
+def test_waits_grow_and_are_bounded() -> None:
+    assert [backoff(failures, 1.0) for failures in (1, 2, 3, 4)] == [0.5, 1.0, 2.0, 4.0]
+    assert backoff(10**6, 1.0) == 30.0
+    assert backoff(1, 0.0) == 0.25
+
+
+def events_of(text: str, title: str = "") -> list[Event]:
+    return KeywordCoder().events(text, title)
+
+
+def test_events_that_no_topic_would_take_are_known_before_they_are_stored() -> None:
+    usual = article(1)
+    assert too_large(usual, events_of(usual.text, usual.title)) is None
+    assert too_large(usual, []) is None
+    long_sentence = f"Rebels killed 3 {'x' * 200_000}."
+    assert isinstance(too_large(article(1, long_sentence), events_of(long_sentence)), RecordTooLarge)
+    long_title = article(1, title="x" * 30_000)
+    assert too_large(long_title, events_of("Rebels killed 3.")) is None
+    assert isinstance(too_large(long_title, events_of("Rebels killed 3. " * 1_000)), RecordTooLarge)
+
+
+def test_outputs_are_events_by_article_and_letters_in_the_order_read() -> None:
+    topics = Topics()
+    letter = bury(record(b"x"), "read", ValueError("v"))
+    assert outputs([letter, [], letter], topics) == [as_letter(letter, "articles.dead")] * 2
+
+
+# --- on a real broker and store ---
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Pipeline]:
+    opened = Pipeline(embedded_settings(tmp_path))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def servers(tmp_path: Path, kafka: str, postgres_url: str) -> Iterator[Pipeline]:
+    opened = Pipeline(server_settings(tmp_path, kafka, postgres_url))
+    yield opened
+    opened.close()
+
+
+SERVERS = pytest.param("servers", marks=[pytest.mark.kafka, pytest.mark.postgres])
+
+
+@pytest.fixture(params=["embedded", SERVERS])
+def pipeline(request: pytest.FixtureRequest) -> Pipeline:
+    found: Pipeline = request.getfixturevalue(request.param)
+    return found
+
+
+def expected(articles: Sequence[Article]) -> int:
+    return sum(len(events_of(each.text, each.title)) for each in articles)
+
+
+def test_workers_can_code_store_and_publish(pipeline: Pipeline) -> None:
+    articles = [article(number) for number in range(40)]
+    pipeline.publish(articles)
+    stats = pipeline.work(KeywordCoder())
+    assert (stats.articles, stats.events, stats.dead) == (40, expected(articles), 0)
+    events = pipeline.agreed().values()
+    assert len(events) == expected(articles)
+    assert all(event.status == "new" for event in events)
+    texts = {each.article_id: each for each in articles}
+    for event in events:
+        source = texts[event.article.article_id]
+        assert getattr(source, event.trigger.field)[event.trigger.start : event.trigger.end] == event.trigger.text
+    assert pipeline.left() == 0
+    assert pipeline.work(KeywordCoder()).batches == 0
+
+
+def test_events_lie_under_their_article_s_key(embedded: Pipeline) -> None:
+    embedded.publish([article(1), article(2)])
+    embedded.work(KeywordCoder())
+    assert {(each.key or b"").decode() for each in embedded.published()} == {"article-00001", "article-00002"}
+
+
+def test_a_new_revision_gives_new_updated_and_retracted_events(pipeline: Pipeline) -> None:
+    pipeline.publish([article(1, "Rebels killed 3 in Aba. Police protested.")])
+    pipeline.work(KeywordCoder())
+    pipeline.publish([article(1, "Rebels killed 4 in Aba. The president met envoys.", revision=2)])
+    pipeline.work(KeywordCoder())
+    last = {event.type: (event.status, event.revision) for event in pipeline.agreed().values()}
+    assert last == {"ASSAULT": ("updated", 2), "PROTEST": ("retracted", 2), "CONSULT": ("new", 1)}
+
+
+def test_an_article_delivered_twice_gives_its_events_once(embedded: Pipeline) -> None:
+    articles = [article(number) for number in range(5)]
+    embedded.publish([*articles, *articles])
+    stats = embedded.work(KeywordCoder())
+    assert (stats.articles, stats.events) == (10, expected(articles))
+    embedded.agreed()
+
+
+def test_poison_ends_among_the_dead_and_harms_no_other(pipeline: Pipeline) -> None:
+    good = [article(number) for number in range(30)]
+    bad = [Outgoing(pipeline.settings.topics.articles, b"bad", value) for value, _ in POISON.values()]
+    coders = [article(100, "POISON killed 1."), article(101, "BATCHPOISON killed 2."), article(102, "FLAKY killed 3.")]
+    huge = article(103, f"Rebels killed {'x' * 900_000}.")
+    pipeline.publish([*good[:10], *bad, *good[10:20], *coders, huge, *good[20:]])
+
+    stats = pipeline.work(KeywordCoder())
+    assert (stats.articles, stats.dead) == (32, len(bad) + 2)
+    events = pipeline.agreed().values()
+    assert {event.article.article_id for event in events} == {each.article_id for each in [*good, *coders[1:]]}
+    assert len(events) == expected([*good, *coders[1:]])
+
+    letters = pipeline.dead()
+    assert sorted(letter.value for letter in letters if letter.key == b"bad") == sorted(
+        value for value, _ in POISON.values()
+    )
+    found = {letter.key: letter.failure for letter in letters}
+    assert {found[b"bad"].stage, found[b"bad"].topic} == {"read", pipeline.settings.topics.articles}
+    poison = found[b"article-00100"]
+    assert (poison.stage, poison.exception, poison.message) == ("code", "ValueError", "poison\nalone")
+    assert poison.attempts == CODE_ATTEMPTS
+    assert found[b"article-00103"].stage == "publish"
+    assert found[b"article-00103"].exception == "RecordTooLarge"
+    assert len({(failure.partition, failure.offset) for failure in (letter.failure for letter in letters)}) == len(
+        letters
+    )
+    assert pipeline.left() == 0
+
+
+def test_one_poison_article_is_coded_alone_and_its_predecessors_are_not(embedded: Pipeline) -> None:
+    coder = KeywordCoder()
+    first = article(1)
+    embedded.publish([first, article(1, "POISON", revision=2), article(1, "Rebels killed 9.", revision=3)])
+    embedded.work(coder)
+    assert coder.alone == ["POISON"] * CODE_ATTEMPTS + ["Rebels killed 9."]
+
+
+def test_a_record_that_the_database_refuses_is_buried_alone(pipeline: Pipeline) -> None:
+    refused = article(7, revision=2**70)
+    pipeline.publish([article(1), refused, article(2)])
+    pipeline.work(KeywordCoder())
+    (letter,) = pipeline.dead()
+    assert (letter.key, letter.failure.stage, letter.failure.exception) == (b"article-00007", "store", "StoreRejected")
+    assert letter.value == refused.to_json()
+    assert {event.article.article_id for event in pipeline.agreed().values()} == {"article-00001", "article-00002"}
+
+
+def test_a_replay_that_fails_again_returns_with_its_history_and_one_that_does_not_is_coded(pipeline: Pipeline) -> None:
+    pipeline.publish([article(1, "POISON killed 1.")])
+    pipeline.work(KeywordCoder())
+    assert replay(pipeline.broker, pipeline.dead()) == 1
+    pipeline.work(KeywordCoder())
+    first, second = sorted(pipeline.dead(), key=lambda letter: letter.failure.attempts)
+    assert second.history == (first.failure,)
+    assert second.failure.attempts == 2 * CODE_ATTEMPTS
+    assert second.value == first.value == article(1, "POISON killed 1.").to_json()
+
+    class Cured(KeywordCoder):
+        def code_many(self, articles: object, *, min_confidence: float | None = None) -> Iterator[list[Event]]:
+            for each in articles:  # type: ignore[attr-defined]
+                yield self.events(each.text, each.title, min_confidence)
+
+    assert replay(pipeline.broker, [second]) == 1
+    assert pipeline.work(Cured()).events == 1
+    assert len(pipeline.agreed()) == 1
+    assert len(pipeline.dead()) == 2
+
+
+def test_confidences_below_the_setting_are_left_out(embedded: Pipeline) -> None:
+    embedded.settings = embedded.settings.model_copy(update={"min_confidence": 0.7})
+    embedded.publish([article(1, "Rebels killed 3.", title="Police killed 4")])
+    embedded.work(KeywordCoder())
+    assert [event.trigger.field for event in embedded.agreed().values()] == ["text"]
+
+
+def test_batches_tell_what_they_brought(embedded: Pipeline) -> None:
+    batches: list[Batch] = []
+    embedded.publish([*(article(number) for number in range(60)), Outgoing("articles", b"bad", b"no")])
+    stats = embedded.work(KeywordCoder(), on_batch=batches.append)
+    assert stats.batches == len(batches) > 1
+    assert sum(len(batch.articles) for batch in batches) == stats.articles == 60
+    assert sum(len(batch.events) for batch in batches) == stats.events
+    assert sum(batch.records for batch in batches) == 61
+    assert [letter.key for batch in batches for letter in batch.dead] == [b"bad"]
+    assert all(min(batch.coding_seconds, batch.store_seconds, batch.publish_seconds) >= 0 for batch in batches)
+
+
+# --- faults on the way ---
+
+
+class FaultyStore(Store):
+    """The real store, whose answers get lost: the transaction is committed, and the worker hears of a failure."""
+
+    failures = 0
+    applies = 0
+
+    def apply(self, codings: Sequence[Coding]) -> list[list[EventRecord]]:
+        answer = super().apply(codings)
+        self.applies += 1
+        if self.applies <= self.failures:
+            raise StoreUnavailable("the connection was cut")
+        return answer
+
+
+def faulty(pipeline: Pipeline, failures: int) -> FaultyStore:
+    store = FaultyStore.open(pipeline.settings.store_url)
+    assert isinstance(store, FaultyStore)
+    store.failures = failures
+    return store
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that take no time."""
+    monkeypatch.setattr("ingest.worker.backoff", lambda failures, chance: 0.001)
+
+
+def test_a_store_that_fails_for_a_while_costs_nothing_and_doubles_nothing(pipeline: Pipeline, patient: None) -> None:
+    articles = [article(number) for number in range(20)]
+    pipeline.publish(articles)
+    store = faulty(pipeline, ONCE_ATTEMPTS - 1)
+    stats = run_worker(pipeline.broker, store, KeywordCoder(), pipeline.settings, once=True)
+    store.close()
+    assert stats.retries == ONCE_ATTEMPTS - 1
+    assert stats.dead == 0
+    assert len(pipeline.agreed()) == expected(articles)
+    assert pipeline.left() == 0
+
+
+def test_once_ends_with_the_error_of_a_server_that_stays_away(embedded: Pipeline, patient: None) -> None:
+    embedded.publish([article(1)])
+    store = faulty(embedded, 10**6)
+    with pytest.raises(StoreUnavailable) as caught:
+        run_worker(embedded.broker, store, KeywordCoder(), embedded.settings, once=True)
+    assert caught.value.exit_code == 3
+    assert store.applies == ONCE_ATTEMPTS
+    store.close()
+    assert embedded.left() == 1
+    embedded.work(KeywordCoder())
+    assert len(embedded.agreed()) == expected([article(1)])
+
+
+def test_without_once_a_server_is_waited_for_until_told_to_stop(embedded: Pipeline, patient: None) -> None:
+    embedded.publish([article(1)])
+    stop = threading.Event()
+
+    class Counting(FaultyStore):
+        def apply(self, codings: Sequence[Coding]) -> list[list[EventRecord]]:
+            if self.applies == 3 * ONCE_ATTEMPTS:
+                stop.set()
+            return super().apply(codings)
+
+    store = Counting.open(embedded.settings.store_url)
+    assert isinstance(store, Counting)
+    store.failures = 10**6
+    stats = run_worker(embedded.broker, store, KeywordCoder(), embedded.settings, stop=stop)
+    store.close()
+    assert stats.retries > 3 * ONCE_ATTEMPTS
+    assert embedded.left() == 1
+
+
+class FaultyBroker:
+    """The real broker, except that a function may raise before each commit."""
+
+    def __init__(self, broker: Broker, before_commit: Callable[[int], None]) -> None:
+        self._broker = broker
+        self._before_commit = before_commit
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._broker, name)
+
+    def consumer(self, topics: Sequence[str], group: str) -> Consumer:
+        consumer, before, number = self._broker.consumer(topics, group), self._before_commit, iter(range(1, 10**6))
+
+        class Faulty:
+            def __getattr__(self, name: str) -> object:
+                return getattr(consumer, name)
+
+            def commit(self, consumed: Sequence[Record], outgoing: Sequence[Outgoing]) -> None:
+                try:
+                    before(next(number))
+                except (Fenced, ServerUnreachable):
+                    consumer.rewind()  # as the protocol has it: the next poll starts from what was committed
+                    raise
+                consumer.commit(consumed, outgoing)
+
+        return Faulty()  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("error", [Fenced("moved"), BrokerUnavailable("gone")])
+def test_a_transaction_that_fails_is_done_again_with_the_same_events(
+    pipeline: Pipeline, error: Exception, patient: None
+) -> None:
+    def fail(number: int) -> None:
+        if number in (1, 3):
+            raise error
+
+    articles = [article(number) for number in range(60)]
+    pipeline.publish(articles)
+    broker = FaultyBroker(pipeline.broker, fail)
+    stats = run_worker(broker, pipeline.store, KeywordCoder(), pipeline.settings, once=True)  # type: ignore[arg-type]
+    assert (stats.fenced, stats.retries) == ((2, 0) if isinstance(error, Fenced) else (0, 2))
+    assert len(pipeline.agreed()) == expected(articles)
+
+
+@pytest.mark.parametrize("death", [RuntimeError("a bug"), KeyboardInterrupt(), MemoryError()])
+def test_a_worker_that_dies_between_store_and_broker_loses_and_doubles_nothing(
+    embedded: Pipeline, death: BaseException
+) -> None:
+    def die(number: int) -> None:
+        if number == 2:
+            raise death
+
+    articles = [article(number) for number in range(60)]
+    embedded.publish(articles)
+    with pytest.raises(type(death)):
+        run_worker(FaultyBroker(embedded.broker, die), embedded.store, KeywordCoder(), embedded.settings, once=True)  # type: ignore[arg-type]
+    assert len(embedded.stored()) > len(embedded.events())
+    embedded.work(KeywordCoder())
+    assert len(embedded.agreed()) == expected(articles)
+
+
+class Committed:
+    """A consumer that refuses what is above its limit, and keeps the rest: what a topic with small records does."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.kept: list[tuple[list[int], list[Outgoing]]] = []
+
+    def commit(self, consumed: Sequence[Record], outgoing: Sequence[Outgoing]) -> None:
+        if any(len(each.value) > self.limit for each in outgoing):
+            raise RecordTooLarge("too large for the topic")
+        self.kept.append(([each.offset for each in consumed], list(outgoing)))
+
+
+def test_what_a_topic_does_not_take_is_found_and_buried_and_the_rest_is_published(embedded: Pipeline) -> None:
+    embedded.publish([article(1)])
+    embedded.work(KeywordCoder())
+    events = embedded.events()
+    long = events[0].model_copy(update={"crosswalk": "x" * 5_000})
+    records = [record(b"v" * size, offset=offset) for offset, size in enumerate((10, 10, 3_000, 10, 10))]
+    letter = bury(records[2], "read", ValueError("v"))
+    consumer = Committed(2_500)
+    done = publish(consumer, records, [events, [long], letter, [], events], Topics())  # type: ignore[arg-type]
+    assert [offset for offsets, _ in consumer.kept for offset in offsets] == [0, 1, 2, 3, 4]
+    assert done[0] == done[4] == events
+    assert isinstance(done[1], DeadLetter)
+    assert (done[1].failure.stage, done[1].failure.exception, done[1].value) == ("publish", "RecordTooLarge", b"v" * 10)
+    assert isinstance(done[2], DeadLetter)
+    assert (done[2].value, done[2].failure.stage) == (b"", "read")
+    assert "3000 bytes" in done[2].failure.message
+    with pytest.raises(RecordTooLarge):
+        publish(Committed(-1), records, [events, [long], letter, [], events], Topics())  # type: ignore[arg-type]
+
+
+def test_a_broken_model_buries_no_article(embedded: Pipeline) -> None:
+    class Broken(KeywordCoder):
+        def code_many(self, articles: object, *, min_confidence: float | None = None) -> Iterator[list[Event]]:
+            raise ModelError("weights are damaged")
+
+    embedded.publish([article(1)])
+    with pytest.raises(ModelError):
+        embedded.work(Broken())
+    assert embedded.dead() == []
+    assert embedded.left() == 1
+
+
+def test_memory_that_runs_out_over_a_batch_is_no_fault_of_its_articles(embedded: Pipeline) -> None:
+    class Hungry(KeywordCoder):
+        def code_many(self, articles: object, *, min_confidence: float | None = None) -> Iterator[list[Event]]:
+            raise MemoryError
+
+    embedded.publish([article(1), article(2)])
+    stats = embedded.work(Hungry())
+    assert (stats.articles, stats.dead) == (2, 0)
+    embedded.agreed()
+
+
+# --- stopping ---
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_stop_in_mid_batch_commits_what_is_coded_and_leaves_the_rest(embedded: Pipeline, alone: bool) -> None:
+    stop = threading.Event()
+
+    class Stopping(KeywordCoder):
+        coded = 0
+
+        def events(self, text: str, title: str = "", min_confidence: float | None = None) -> list[Event]:
+            self.coded += 1
+            if self.coded == 5:
+                stop.set()
+            return super().events(text, title, min_confidence)
+
+    articles = [article(1, f"Rebels killed {number}.", revision=number) for number in range(1, 13)]
+    if alone:
+        articles[1] = article(1, "BATCHPOISON killed 2.", revision=2)
+    embedded.publish(articles)
+    stats = embedded.work(Stopping(), stop=stop, once=False)
+    assert stats.articles == 5
+    assert embedded.left() == 7
+    embedded.work(KeywordCoder())
+    assert [event.revision for event in embedded.agreed().values()] == [12]
+
+
+def test_a_worker_that_is_told_to_stop_before_it_starts_does_nothing(embedded: Pipeline) -> None:
+    embedded.publish([article(1)])
+    stop = threading.Event()
+    stop.set()
+    assert embedded.work(KeywordCoder(), stop=stop).batches == 0
+    assert embedded.left() == 1
+
+
+def test_the_time_of_coding_is_the_worker_s(embedded: Pipeline) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    embedded.publish([article(1)])
+    embedded.work(KeywordCoder())
+    assert all(before <= event.coded <= datetime.now(UTC) for event in embedded.agreed().values())
