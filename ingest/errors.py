@@ -17,13 +17,14 @@ class FetchError(ConflictwireError):
     """One URL could not be fetched. `kind` is a short stable word for schedules and metrics.
 
     Kinds: dns, connect, timeout, tls, http, too_large, private_address, redirect, protocol, encoding, cancelled.
-    `status` is the HTTP status where there was one.
+    `status` is the HTTP status where there was one, `retry_after` the seconds that the server asked to wait.
     """
 
-    def __init__(self, kind: str, message: str, status: int | None = None) -> None:
+    def __init__(self, kind: str, message: str, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
+        self.retry_after = retry_after
 
 
 class ParseError(ConflictwireError):

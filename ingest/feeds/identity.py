@@ -1,0 +1,274 @@
+"""Which article an entry is, and whether it says something new: pure functions of the entry and what is known.
+
+Identity must outlive what servers change without meaning anything by it: tracking parameters, numbered fragments, the
+protocol, the order of entries, white space, typographic quotes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from ingest.feeds.parse import ParsedEntry
+    from ingest.storage import Known
+
+MAX_REVISIONS = 24
+"""An article that changes more often than that is a ticker: later changes are not followed."""
+
+_TRACKING_PREFIXES = ("utm_", "at_", "hsa_", "mtm_", "pk_", "wt.", "guce_", "oly_", "vero_", "ns_", "__twitter")
+_TRACKING = frozenset(
+    "_ga _gl _hsenc _hsmi amp cmp cmpid dclid dicbo emci emdi fbclid fb_action_ids fb_action_types fb_source ftag gclid "
+    "gclsrc gbraid guccounter icid igsh igshid int_campaign int_medium int_source ito maca mc_cid mc_eid mkt_tok "
+    "mod msclkid ncid ocid ref_src ref_url referringsource rss s_cid sh_kit smid smtyp soc_src soc_trk spm sref srnd "
+    "taid traffic_source trk twclid wbraid xtor yclid ysclid".split()
+)
+# Harmless names that carry tracking when they say so.
+_TRACKING_VALUES = re.compile(r"(?:rss|feed|feeds|rssfeed|atom|twitter|facebook|newsletter|amp|\d?rss\d?)", re.I)
+_TRACKING_IF_VALUE = frozenset("ref source src from partner emc via feed outputtype output feedtype origin".split())
+
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_HOST_ALIAS = re.compile(r"^(?:www\d?|m|mobile|amp)\.(?=[^.]+\.)")
+_MOBILE_INSIDE = re.compile(r"^([a-z]{2,3})\.m\.(?=[^.]+\.)")  # en.m.wikipedia.org
+_GOOGLE = re.compile(r"(?:^|\.)google\.[a-z.]{2,7}$")
+_AMP_CACHE = re.compile(r"^/(?:[a-z]/)?(?:amp/)?(s/)?([^/]+\.[^/]+)(/.*)?$")
+_AMP_END = re.compile(r"(?:/amp/?|\.amp)$|\.amp(?=\.html?$)|(?<=/)amp/(?=[^/]+$)")
+
+
+def _escapes(part: str, safe: str) -> str:
+    """`part` with percent-encoding in its one normal form (RFC 3986, 6.2.2)."""
+
+    def normal(found: re.Match[str]) -> str:
+        code = int(found[1], 16)
+        return chr(code) if code in _UNRESERVED else found[0].upper()
+
+    part = _ESCAPE.sub(normal, _STRAY_PERCENT.sub("%25", part))
+    return quote(part, safe="%" + safe, errors="replace")
+
+
+def _without_dots(path: str) -> str:
+    """`path` without "." and ".." segments (RFC 3986, 5.2.4)."""
+    kept: list[str] = []
+    segments = path.split("/")
+    for segment in segments:
+        if segment == "..":
+            if len(kept) > 1:
+                kept.pop()
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/".join(kept)
+
+
+def _is_tracking(pair: str) -> bool:
+    name, _, value = pair.partition("=")
+    name = name.lower()
+    return (
+        not pair
+        or name in _TRACKING
+        or name.startswith(_TRACKING_PREFIXES)
+        or (name in _TRACKING_IF_VALUE and _TRACKING_VALUES.fullmatch(value) is not None)
+    )
+
+
+def _host(name: str) -> str:
+    name = name.rstrip(".").lower()
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError:
+            name = quote(name, safe="").lower()
+    while True:
+        shorter = _MOBILE_INSIDE.sub(r"\1.", _HOST_ALIAS.sub("", name))
+        if shorter == name:
+            return name
+        name = shorter
+
+
+def canonical_url(url: str) -> str:
+    """The one form of all the URLs under which a page is known, to compare with, not to fetch.
+
+    Lower case scheme and host, no default port, user or fragment, no `www.`, mobile or AMP variant, percent-encoding and
+    dot segments normalised, tracking parameters dropped, the others sorted. Idempotent. A string that is no http(s) URL
+    comes back stripped.
+    """
+    wrapped = True
+    while wrapped:  # an AMP cache may wrap another; what it wraps is shorter
+        url, wrapped = _canonical(url)
+    return url
+
+
+def _canonical(url: str) -> tuple[str, bool]:
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
+    except ValueError:
+        return url, False
+    if scheme not in _DEFAULT_PORTS or not host:
+        return url, False
+    plain = host.lower()
+    if plain.endswith(".ampproject.org") or (_GOOGLE.search(plain) and parts.path.startswith("/amp/")):
+        inner = _AMP_CACHE.match(parts.path)
+        if inner:
+            return f"{'https' if inner[1] else 'http'}://{inner[2]}{inner[3] or '/'}", True
+    host = f"[{plain}]" if ":" in plain else _host(plain)
+    if port is not None and str(port) != _DEFAULT_PORTS[scheme]:
+        host = f"{host}:{port}"
+    path = _without_dots(_escapes(parts.path, "/:@!$&'()*+,;=")) or "/"
+    path = path if path.startswith("/") else f"/{path}"
+    while (shorter := _AMP_END.sub("", path)) != path:
+        path = shorter or "/"
+    pairs = [_escapes(pair, "/:@!$'()*+,;=?") for pair in parts.query.split("&")]
+    query = "&".join(sorted(pair for pair in pairs if not _is_tracking(pair)))
+    # "#!" names a page of its own on sites that draw themselves by script.
+    fragment = _escapes(parts.fragment, "/:@!$&'()*+,;=?") if parts.fragment.startswith("!") else ""
+    return urlunsplit((scheme, host, path, query, fragment)), False
+
+
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,:](?=\d)")
+_POINT = "\ue000"  # a private character stands for a point while punctuation is dropped
+
+
+class _WordsOnly(dict[int, str | None]):
+    """A table for `str.translate`: letters, digits, marks, signs of currency and mathematics stay."""
+
+    def __missing__(self, code: int) -> str | None:
+        mark = chr(code)
+        category = unicodedata.category(mark)
+        if category[0] in "LNM" or category in ("Sc", "Sm") or mark in f"%°{_POINT}":
+            kept: str | None = mark
+        else:
+            kept = None if category == "Cf" else " "
+        self[code] = kept
+        return kept
+
+
+_words_only = _WordsOnly()
+
+
+def normalise(text: str) -> str:
+    """What `text` says, without case, white space, punctuation and the variants of characters.
+
+    A point, comma or colon between digits stays: 1.5 is not 15.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(_BETWEEN_DIGITS.sub(_POINT, folded).translate(_words_only).split())
+
+
+def content_hash(title: str, text: str) -> str:
+    """32 hex digits that change when title or text change in more than looks (see `normalise`)."""
+    return _digest(normalise(title), normalise(text))
+
+
+def _digest(*parts: str) -> str:
+    whole = b"".join(
+        len(part).to_bytes(8, "big") + part for part in (part.encode("utf-8", "replace") for part in parts)
+    )
+    return hashlib.sha256(whole).hexdigest()[:32]
+
+
+def _guid_key(guid: str) -> str:
+    """A guid that is a URL is compared as one, but its fragment may tell posts of one page apart.
+
+    A fragment of digits counts updates of the same article (the BBC's "#0", "#1").
+    """
+    page, mark, fragment = guid.strip().partition("#")
+    if not page.lower().startswith(("http://", "https://")):
+        return guid.strip()
+    return _link_key(page) + ("" if fragment.isdecimal() else mark + fragment)
+
+
+def _link_key(link: str) -> str:
+    canonical = canonical_url(link)
+    return canonical.split("://", 1)[1] if "://" in canonical else canonical
+
+
+def identify(feed: str, entries: Sequence[ParsedEntry]) -> list[str]:
+    """The `article_id` of each entry of one pull of `feed` (its name), in the order of `entries`: 32 hex digits.
+
+    By guid; by guid and link where one guid stands on entries with different links; without a guid by link; by link and
+    title where one link stands under different titles; without both by title and content.
+    """
+    links = [_link_key(entry.link) if entry.link else "" for entry in entries]
+    guids = [_guid_key(entry.guid) if entry.guid else "" for entry in entries]
+    titles = [normalise(entry.title) for entry in entries]
+    spellings_of_guid = _grouped(guids, (entry.guid for entry in entries))
+    links_of_guid = _grouped(guids, links)
+    titles_of_guid = _grouped(guids, titles)
+    titles_of_link = _grouped((link if not guid else "" for link, guid in zip(links, guids, strict=True)), titles)
+
+    def key(guid: str, link: str, title: str, entry: ParsedEntry) -> tuple[str, ...]:
+        if guid:
+            if len(spellings_of_guid[guid]) > 1 and len(titles_of_guid[guid]) > 1:
+                return "guid", entry.guid
+            if len(links_of_guid[guid]) > 1:
+                return "guid+link", guid, link or title
+            if links_of_guid[guid] == {""} and len(titles_of_guid[guid]) > 1:
+                return "guid+title", guid, title
+            return "guid", guid
+        if link:
+            return ("link", link) if len(titles_of_link[link]) == 1 else ("link+title", link, title)
+        return "content", title, entry.content_hash
+
+    return [
+        _digest(feed, *key(guid, link, title, entry))
+        for guid, link, title, entry in zip(guids, links, titles, entries, strict=True)
+    ]
+
+
+def _grouped(keys: Iterable[str], values: Iterable[str]) -> dict[str, set[str]]:
+    groups: dict[str, set[str]] = defaultdict(set)
+    for key, value in zip(keys, values, strict=True):
+        groups[key].add(value)
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """An entry to publish as `revision` of `article_id`."""
+
+    article_id: str
+    revision: int
+    entry: ParsedEntry
+    status: Literal["new", "updated"]
+
+
+def newest_of_each(ids: Sequence[str], entries: Sequence[ParsedEntry]) -> dict[str, ParsedEntry]:
+    """One entry an article, in the feed's order: of several the latest by its dates, the first where these are equal."""
+    chosen: dict[str, ParsedEntry] = {}
+    for article_id, entry in zip(ids, entries, strict=True):
+        rival = chosen.setdefault(article_id, entry)
+        if _age(entry) > _age(rival):
+            chosen[article_id] = entry
+    return chosen
+
+
+def _age(entry: ParsedEntry) -> datetime:
+    return entry.updated or entry.published or datetime.min.replace(tzinfo=UTC)
+
+
+def decide(entries: Mapping[str, ParsedEntry], known: Mapping[str, Known]) -> list[Publication]:
+    """What of a feed's entries (by article id) to publish, given the latest revisions published before.
+
+    New articles as revision 1, changed ones as the next revision up to MAX_REVISIONS, nothing that only looks different.
+    """
+    publications = []
+    for article_id, entry in entries.items():
+        before = known.get(article_id)
+        if before is None:
+            publications.append(Publication(article_id, 1, entry, "new"))
+        elif before.content_hash != entry.content_hash and before.revision < MAX_REVISIONS:
+            publications.append(Publication(article_id, before.revision + 1, entry, "updated"))
+    return publications

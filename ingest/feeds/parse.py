@@ -1,0 +1,197 @@
+"""Feeds and pages parsed in processes that can be killed.
+
+feedparser and lxml meet hostile input here, so they never run in this process: `ParserPool` keeps a few children, gives
+each call a deadline and each child a memory limit, and replaces a child that hung, crashed or ran out of memory. Only
+the feed that did it is marked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from ingest.errors import ParseError
+from ingest.settings import Fetch
+
+STARTUP_TIMEOUT = 60.0  # seconds; for imports on a busy machine, where no input is at work yet
+MAX_ANSWER = 128_000_000  # bytes
+
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedEntry:
+    """An entry as the feed gives it; all text plain (see `text.py`), all times UTC.
+
+    `guid` and `link` are empty where there is none; `link` is absolute. `complete` tells whether `text` is likely the
+    whole article. `published` and `updated` stand in for each other.
+    """
+
+    guid: str
+    link: str
+    title: str
+    text: str
+    complete: bool
+    content_hash: str
+    authors: tuple[str, ...] = ()
+    published: datetime | None = None
+    updated: datetime | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFeed:
+    """A feed with its entries in the order of the document. `ttl`: seconds it asks to be left alone between pulls."""
+
+    title: str
+    language: str | None
+    ttl: float | None
+    entries: tuple[ParsedEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPage:
+    """The article on a page. `text` is empty where none was found."""
+
+    title: str
+    text: str
+    authors: tuple[str, ...]
+    language: str | None
+    published: datetime | None
+
+
+_T = TypeVar("_T")
+
+_FEED = TypeAdapter(ParsedFeed)
+_PAGE = TypeAdapter(ParsedPage)
+
+
+class _Child:
+    """One parser process. Not to be used again after `ask` raised."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+        self.reads_pages = False
+
+    @classmethod
+    async def start(cls, memory: int) -> _Child:
+        # No settings in its environment: what takes the parser over finds no password. A session of its own keeps
+        # Ctrl-C on the terminal from reaching it before its parent has said what to do.
+        environment = {"PATH": os.defpath, "PYTHONPATH": _ROOT, "PYTHONUTF8": "1", "LANG": "C.UTF-8"}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "ingest.feeds.parse_child", str(memory)),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+        child = cls(process)
+        try:
+            async with asyncio.timeout(STARTUP_TIMEOUT):
+                ready = await child._stdout.readline()
+        except TimeoutError:
+            ready = b""
+        except BaseException:
+            await child.kill()
+            raise
+        if ready != b"ready\n":
+            raise ParseError("crash", f"the parser process did not start: {await child.kill()}")
+        return child
+
+    async def ask(self, seconds: float, body: bytes, **request: str) -> tuple[str, bytes]:
+        """Status and result, within `seconds`. Raises TimeoutError; EOFError, OSError or ValueError if it broke down."""
+        line = json.dumps({**request, "size": len(body), "limit": int(seconds) + 2})
+        async with asyncio.timeout(seconds):
+            self._stdin.write(line.encode() + b"\n")
+            self._stdin.write(body)
+            await self._stdin.drain()
+            head = json.loads(await self._stdout.readline() or b"null")
+            if head is None:
+                raise EOFError
+            if head["size"] > MAX_ANSWER:
+                raise ValueError(f"the parser's answer is {head['size']} bytes long")
+            return head["status"], await self._stdout.readexactly(head["size"])
+
+    async def kill(self) -> str:
+        """End it at once; how it ended, in words."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        code = await self._process.wait()
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+class ParserPool:
+    """At most `fetch.parse_processes` parser processes, started when first needed; an async context manager."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._timeout = fetch.parse_timeout
+        self._memory = fetch.parse_memory
+        self._slots = asyncio.Semaphore(fetch.parse_processes)
+        self._idle: list[_Child] = []
+
+    async def __aenter__(self) -> ParserPool:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        idle, self._idle = self._idle, []
+        for child in idle:
+            await child.kill()
+
+    async def feed(self, body: bytes, content_type: str = "", url: str = "") -> ParsedFeed:
+        """The feed in `body`; relative links are resolved against `url`. Raises ParseError of every kind."""
+        answer = await self._ask(body, op="feed", content_type=content_type, url=url)
+        return _read(_FEED, answer)
+
+    async def page(self, body: bytes, content_type: str = "", title: str = "") -> ParsedPage:
+        """The article on the HTML page in `body`, its text without a repeated `title`. Raises ParseError."""
+        answer = await self._ask(body, op="page", content_type=content_type, title=title)
+        return _read(_PAGE, answer)
+
+    async def _ask(self, body: bytes, **request: str) -> bytes:
+        async with self._slots:
+            child = self._idle.pop() if self._idle else await _Child.start(self._memory)
+            try:
+                if request["op"] == "page" and not child.reads_pages:
+                    await child.ask(STARTUP_TIMEOUT, b"", op="load")
+                    child.reads_pages = True
+                status, answer = await child.ask(self._timeout, body, **request)
+            except TimeoutError:
+                await child.kill()
+                raise ParseError("deadline", f"parsing took longer than {self._timeout:g} s") from None
+            except (EOFError, OSError, ValueError) as error:
+                raise ParseError("crash", f"the parser process broke down: {await child.kill()}") from error
+            except BaseException:
+                await child.kill()
+                raise
+            if status == "memory":
+                await child.kill()
+                raise ParseError("memory", f"parsing took more than {self._memory / 1e6:,.0f} MB of memory")
+            self._idle.append(child)
+        if status != "ok":
+            message = answer.decode("utf-8", "replace")
+            raise ParseError(status, message if status == "not_a_feed" else f"the parser failed: {message}")
+        return answer
+
+
+def _read(kind: TypeAdapter[_T], answer: bytes) -> _T:
+    try:
+        return kind.validate_json(answer)
+    except ValidationError as error:
+        raise ParseError("crash", f"the parser's answer is malformed: {error.errors()[0]['msg']}") from error

@@ -1,0 +1,339 @@
+"""The parser process: reads bodies on stdin, answers JSON on stdout, may be killed at any moment.
+
+`python -m ingest.feeds.parse_child MEMORY` (bytes of address space). A request is one line of JSON
+`{"op", "size", "limit", ...}` and `size` bytes of body; an answer is one line `{"status", "size"}` and `size` bytes:
+the result as JSON where the status is ok, else a message. Ops: `load` (import what `page` needs), `feed`, `page`.
+
+feedparser has inputs that take it minutes (a long author field is quadratic), so this process is the unit that is given
+up: `limit` is a number of seconds after which it ends itself, should its parent be gone.
+"""
+
+from __future__ import annotations
+
+import calendar
+import html.entities
+import io
+import json
+import os
+import re
+import resource
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, cast
+from urllib.parse import urljoin, urlsplit
+
+import feedparser
+
+from ingest.feeds.identity import content_hash
+from ingest.feeds.text import (
+    decode_body,
+    drop_boilerplate,
+    drop_title,
+    html_to_text,
+    language_tag,
+    one_line,
+    plain_to_text,
+    unescape,
+)
+
+MAX_ENTRIES = 2_000
+MAX_FEED_TEXT = 20_000_000  # code points of all entries together
+MAX_ID = 4_096  # code points of a guid or link
+
+
+class NotAFeedError(Exception):
+    """The body is neither RSS, Atom nor JSON Feed."""
+
+
+def main(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until there are no more."""
+    while line := requests.readline():
+        request = json.loads(line)
+        body = requests.read(request["size"])
+        signal.alarm(request["limit"])
+        try:
+            status, reply = "ok", json.dumps(_answer(request, body), ensure_ascii=False).encode()
+        except NotAFeedError as error:
+            status, reply = "not_a_feed", str(error).encode()
+        except MemoryError:
+            status, reply = "memory", b""
+        except Exception as error:
+            # feedparser and lxml raise all sorts; the parent turns it into that feed's error.
+            status, reply = "crash", f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:500]
+        signal.alarm(0)
+        answers.write(json.dumps({"status": status, "size": len(reply)}).encode() + b"\n" + reply)
+        answers.flush()
+        if status == "memory":
+            return
+
+
+def _answer(request: dict[str, Any], body: bytes) -> dict[str, Any]:
+    if request["op"] == "feed":
+        return parse_feed(body, request["content_type"], request["url"])
+    from ingest.feeds import fulltext
+
+    return {} if request["op"] == "load" else fulltext.extract_page(body, request["content_type"], request["title"])
+
+
+def parse_feed(body: bytes, content_type: str, url: str) -> dict[str, Any]:
+    """The feed in `body`, fetched from `url`, in the shape of `parse.ParsedFeed`. Raises NotAFeedError."""
+    text = decode_body(body, content_type).lstrip()
+    if not text:
+        raise NotAFeedError("the body is empty")
+    if text.startswith("{"):
+        return _json_feed(text, url)
+    parsed = feedparser.parse(
+        # Bytes given bare would be tried as the name of a local file first.
+        io.BytesIO(_repaired(text)),
+        response_headers={"content-type": "application/xml; charset=utf-8"},
+        resolve_relative_uris=False,
+        sanitize_html=False,
+    )
+    if not parsed.version and not parsed.entries:
+        raise NotAFeedError(_what_instead(text))
+    feed = parsed.feed
+    return _feed(
+        title=_plain(feed, "title"),
+        language=feed.get("language"),
+        ttl=_ttl(feed),
+        entries=(_entry(entry, url) for entry in parsed.entries[:MAX_ENTRIES]),
+    )
+
+
+def _feed(title: str, language: Any, ttl: float | None, entries: Any) -> dict[str, Any]:
+    kept, left = [], MAX_FEED_TEXT
+    for entry in entries:
+        left -= len(entry["text"])
+        if left < 0:
+            break
+        if entry["title"] or entry["text"]:
+            kept.append(entry)
+    return {"title": title, "language": language_tag(language), "ttl": ttl, "entries": kept}
+
+
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,500}\?>")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NUMBER_REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?")
+_NAMED_REFERENCE = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
+_LONG_ENTITY = re.compile(r"<!ENTITY[^>]{128,}>", re.I)
+_XML_NAMES = frozenset(("amp", "lt", "gt", "quot", "apos"))
+
+
+def _repaired(text: str) -> bytes:
+    """The feed as UTF-8 XML without what is common in feeds and keeps the strict parser, or any, from reading it."""
+    start = re.search(r"<\w", text)
+    head = text[: start.start()] if start else ""
+    declared_entities = "<!ENTITY" in head.upper()
+    if declared_entities:
+        text = _LONG_ENTITY.sub("", head) + text[len(head) :]
+    text = _NOT_XML.sub("", _DECLARATION.sub("", text, count=1))
+    text = _NUMBER_REFERENCE.sub(_valid_reference, text)
+    if not declared_entities:
+        text = _NAMED_REFERENCE.sub(_numbered, text)
+    return b"<?xml version='1.0' encoding='utf-8'?>\n" + text.encode("utf-8", "replace")
+
+
+def _valid_reference(found: re.Match[str]) -> str:
+    digits, base = (found[1], 16) if found[1] else (found[2], 10)
+    code = int(digits, base) if len(digits) <= 10 else 0x110000
+    allowed = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000
+    return found[0] if allowed else "\ufffd"
+
+
+def _numbered(found: re.Match[str]) -> str:
+    if found[1] in _XML_NAMES:
+        return found[0]
+    meant = html.entities.html5.get(found[1] + ";")
+    return "".join(f"&#{ord(mark)};" for mark in meant) if meant else found[0]
+
+
+def _what_instead(text: str) -> str:
+    start = text[:2_000].lower()
+    if "<html" in start or "<!doctype html" in start:
+        return "this is an HTML page, not a feed"
+    return f"this is not RSS, Atom or JSON Feed; it begins {one_line(text[:200], 60)!r}"
+
+
+_HTML_TYPES = ("text/html", "application/xhtml+xml")
+
+
+def _text(value: Any, kind: str) -> str:
+    return html_to_text(str(value)) if kind in _HTML_TYPES else plain_to_text(unescape(str(value)))
+
+
+def _plain(entry: Any, name: str) -> str:
+    detail = entry.get(f"{name}_detail") or {}
+    return one_line(_text(entry.get(name) or "", detail.get("type", "text/plain")))
+
+
+def _entry(entry: Any, url: str) -> dict[str, Any]:
+    contents = [
+        _text(part.get("value", ""), part.get("type", ""))
+        for part in entry.get("content", ())[:10]
+        if part.get("type", "").startswith("text/") or part.get("type", "") in _HTML_TYPES
+    ]
+    detail = entry.get("summary_detail") or {}
+    published = entry.get("published_parsed") or entry.get("created_parsed")
+    return _fields(
+        guid=entry.get("id"),
+        link=entry.get("feedburner_origlink") or entry.get("link"),
+        base=url,
+        title=_plain(entry, "title"),
+        summary=_text(entry.get("summary") or "", detail.get("type", "text/html")),
+        content=max(contents, key=len, default=""),
+        authors=_authors(entry),
+        published=_moment(published or entry.get("updated_parsed")),
+        updated=_moment(entry.get("updated_parsed") or published),
+        language=detail.get("language") or (entry.get("title_detail") or {}).get("language"),
+    )
+
+
+def _fields(
+    *, guid: Any, link: Any, base: str, title: str, summary: str, content: str, **others: Any
+) -> dict[str, Any]:
+    text, complete = choose(drop_boilerplate(summary), drop_boilerplate(content))
+    text = drop_title(text, title)
+    others["language"] = language_tag(others["language"])
+    return {
+        "guid": one_line(str(guid or ""), MAX_ID),
+        "link": _web_link(str(link or ""), base) or _web_link(str(guid or ""), ""),
+        "title": title,
+        "text": text,
+        "complete": complete,
+        "content_hash": content_hash(title, text),
+        **others,
+    }
+
+
+_CUT_OFF = re.compile(r"(?:\.\.\.|…|\[\s*(?:…|\.\.\.|&hellip;)\s*\]|\(\s*more\s*\))\W*$", re.I)
+
+
+def choose(summary: str, content: str) -> tuple[str, bool]:
+    """The better text of an entry, and whether it is likely the whole article and not its first lines only.
+
+    Content that says more than the summary is whole unless it is tiny. A summary is, only when it is long or has
+    paragraphs, as feeds without a content element give all in the description. (feedparser repeats the content as
+    summary where that lacks.)
+    """
+    if len(content) >= len(summary):
+        text, whole = content, 250 if len(content) > 1.2 * len(summary) else 500
+    else:
+        text, whole = summary, 500 if summary.count("\n\n") >= 2 else 1_500
+    return text, len(text) >= whole and not _CUT_OFF.search(text[-40:])
+
+
+def _web_link(link: str, base: str) -> str:
+    link = one_line(link, MAX_ID + 1).replace(" ", "%20")
+    try:
+        whole = urljoin(base, link) if link else ""
+        parts = urlsplit(whole)
+        return whole if parts.scheme in ("http", "https") and parts.hostname and len(whole) <= MAX_ID else ""
+    except ValueError:
+        return ""
+
+
+_EMAIL = re.compile(r"\S+@\S+")
+
+
+def _authors(entry: Any) -> list[str]:
+    names = [author.get("name") or "" for author in entry.get("authors", ())[:20]] or [entry.get("author") or ""]
+    return _names(names)
+
+
+def _names(names: list[Any]) -> list[str]:
+    shown = (one_line(_EMAIL.sub("", html_to_text(str(name))), 200).strip("() ,") for name in names)
+    return list(dict.fromkeys(name for name in shown if name))
+
+
+def _moment(parsed: time.struct_time | None) -> str | None:
+    if parsed is None:
+        return None
+    try:
+        return datetime.fromtimestamp(calendar.timegm(parsed), UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+_PERIODS = {"hourly": 3_600, "daily": 86_400, "weekly": 604_800, "monthly": 2_592_000, "yearly": 31_536_000}
+
+
+def _ttl(feed: Any) -> float | None:
+    """Seconds that the feed asks to be left alone for: RSS `ttl`, or the syndication module's period."""
+    ttl = str(feed.get("ttl") or "").strip()
+    if ttl.isdecimal() and len(ttl) < 8:
+        return int(ttl) * 60.0
+    period = _PERIODS.get(str(feed.get("sy_updateperiod") or "").strip().lower())
+    times = str(feed.get("sy_updatefrequency") or "1").strip()
+    return period / max(int(times), 1) if period and times.isdecimal() and len(times) < 8 else None
+
+
+def _json_feed(text: str, url: str) -> dict[str, Any]:
+    """JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/)."""
+    try:
+        feed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NotAFeedError(f"this is not a feed: it begins like JSON, but {str(error)[:200]}") from error
+    if not isinstance(feed.get("items"), list) or "jsonfeed.org" not in str(feed.get("version", "")):
+        raise NotAFeedError("this is JSON, but not a JSON Feed: it has no version of jsonfeed.org, or no items")
+    items = [item for item in feed["items"][:MAX_ENTRIES] if isinstance(item, dict)]
+    return _feed(
+        title=one_line(str(feed.get("title") or "")),
+        language=feed.get("language"),
+        ttl=None,
+        entries=(_json_entry(item, url) for item in items),
+    )
+
+
+def _json_entry(item: dict[str, Any], url: str) -> dict[str, Any]:
+    content = item.get("content_html")
+    authors = item.get("authors") or [item.get("author")]
+    published = _iso(item.get("date_published"))
+    updated = _iso(item.get("date_modified"))
+    return _fields(
+        guid=item.get("id"),
+        link=item.get("url") or item.get("external_url"),
+        base=url,
+        title=one_line(str(item.get("title") or "")),
+        summary=plain_to_text(str(item.get("summary") or "")),
+        content=html_to_text(content)
+        if isinstance(content, str)
+        else plain_to_text(str(item.get("content_text") or "")),
+        authors=_names([author.get("name") or "" for author in authors if isinstance(author, dict)][:20]),
+        published=published or updated,
+        updated=updated or published,
+        language=item.get("language"),
+    )
+
+
+def _iso(stamp: Any) -> str | None:
+    try:
+        moment = datetime.fromisoformat(str(stamp))
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)).isoformat()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _limit(memory: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # No parser has cause to write a file.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """stdin and stdout for our own use, so that nothing that a library prints can get between the answers."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    return cast(BinaryIO, requests), cast(BinaryIO, answers)
+
+
+if __name__ == "__main__":
+    pipes = _take_pipes()
+    _limit(int(sys.argv[1]))
+    pipes[1].write(b"ready\n")
+    pipes[1].flush()
+    main(*pipes)

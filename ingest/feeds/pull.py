@@ -1,0 +1,335 @@
+"""The pull of due feeds: fetch, parse, identify, compare, publish, remember.
+
+What is known of a feed is written after the broker has its articles, so whatever is killed when, an article may be
+published twice, which the worker sees through, and none is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
+from types import TracebackType
+from typing import Literal, TypeGuard, TypeVar
+from urllib.parse import urlsplit
+
+from ingest.broker import Outgoing, Producer
+from ingest.errors import FetchError, ParseError, ServerUnreachable, StoreRejected
+from ingest.feeds import schedule
+from ingest.feeds.catalog import Feed
+from ingest.feeds.fetch import HTML_TYPES, Fetcher
+from ingest.feeds.identity import Publication, canonical_url, decide, identify, newest_of_each, normalise
+from ingest.feeds.language import detect_language
+from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParsedPage, ParserPool
+from ingest.log import printable
+from ingest.records import Article
+from ingest.settings import Settings
+from ingest.storage import FeedState, Known, Store
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+BATCH = 50
+"""Articles published and remembered at once: what a crash in mid feed can publish twice."""
+PAGE_FAILURES = 5
+"""Pages of a feed that may fail in a row before the rest of its new entries goes without: the site is down, or minds."""
+CLOCK_SKEW = timedelta(days=1)
+"""A publication time further ahead than that is a mistake, not a time."""
+OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
+"""So is one before there were web pages: 1970 and 1900 are what zero means to a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """What became of one feed. `entries` are those in the feed, `seconds` includes waiting for other requests.
+
+    `error` says in one line what went wrong; `error_kind` is that of the FetchError or ParseError, `store` where the
+    database refused an article, `internal` for a mistake of ours, whose traceback is logged.
+    """
+
+    feed: str
+    status: Literal["ok", "unchanged", "failed", "not_due", "disabled"]
+    new: int = 0
+    updated: int = 0
+    entries: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+    error_kind: str | None = None
+
+
+async def pull_feeds(
+    feeds: Sequence[Feed],
+    store: Store,
+    producer: Producer,
+    settings: Settings,
+    *,
+    now: datetime | None = None,
+    on_result: Callable[[PullResult], None] | None = None,
+    force: bool = False,
+) -> list[PullResult]:
+    """Pull those of `feeds` that are due (all that are not disabled with `force`), and publish what is new.
+
+    A result a feed, in the order of `feeds`; `on_result` gets each as soon as it is there, in the thread of the loop.
+    `now` stands for the time of the pull, in tests. A feed's failure is its result and disturbs no other. Raises
+    BrokerUnavailable or StoreUnavailable, for then no feed can be done. When cancelled, it returns after the write that
+    is under way; feeds are then either recorded, or as they were before.
+    """
+    async with Puller(store, producer, settings, now=now) as puller:
+        return await puller.pull_all(feeds, on_result=on_result, force=force)
+
+
+class Puller:
+    """What pulls of many feeds share: connections, parser processes, and the thread that talks to broker and store.
+
+    An async context manager, bound to the event loop it was entered in.
+    """
+
+    def __init__(self, store: Store, producer: Producer, settings: Settings, *, now: datetime | None = None) -> None:
+        self._store = store
+        self._producer = producer
+        self._settings = settings
+        self._now = now
+        self._fetcher = Fetcher(settings.fetch)
+        self._parsers = ParserPool(settings.fetch)
+
+    async def __aenter__(self) -> Puller:
+        # One thread of our own: the loop's default threads may all hang in name resolution.
+        self._thread = ThreadPoolExecutor(1, "publish")
+        await self._fetcher.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._parsers.__aexit__(kind, error, trace)
+        await self._fetcher.__aexit__(kind, error, trace)
+        self._thread.shutdown(wait=True)
+
+    async def pull_all(
+        self, feeds: Sequence[Feed], *, on_result: Callable[[PullResult], None] | None = None, force: bool = False
+    ) -> list[PullResult]:
+        """See `pull_feeds`."""
+        states = await self._in_thread(self._store.feed_states)
+        results: dict[str, PullResult] = {}
+
+        def done(result: PullResult) -> None:
+            results[result.feed] = result
+            if on_result is not None:
+                on_result(result)
+
+        waiting: list[tuple[Feed, FeedState]] = []
+        for feed in feeds:
+            state = states.get(feed.name) or FeedState(feed.name)
+            if not feed.enabled or state.disabled:
+                done(PullResult(feed.name, "disabled", error=state.last_error if state.disabled else None))
+            elif not force and not schedule.is_due(state, self._time()):
+                done(PullResult(feed.name, "not_due"))
+            else:
+                waiting.append((feed, state))
+        queue = deque(_by_turns(waiting))
+
+        async def pull_from_queue() -> None:
+            while queue:
+                done(await self.pull(*queue.popleft()))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._settings.fetch.concurrency, len(queue))):
+                    group.create_task(pull_from_queue())
+        except BaseExceptionGroup as group_of_errors:
+            error: BaseException = group_of_errors
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise error from None
+        return [results[feed.name] for feed in feeds]
+
+    async def pull(self, feed: Feed, state: FeedState) -> PullResult:
+        """Pull one feed, due or not, and record the outcome. Raises ServerUnreachable."""
+        started = time.monotonic()
+        try:
+            result = await self._pull(feed, state)
+        except ServerUnreachable:
+            raise
+        except Exception as error:
+            failure = _failure(error)
+            if failure.kind == "internal":
+                log.exception("pull failed", extra={"feed": feed.name, "url": feed.url})
+            await self._in_thread(self._store.save_feed_state, schedule.after_failure(state, failure, self._time()))
+            result = PullResult(feed.name, "failed", error=failure.message, error_kind=failure.kind)
+        return replace(result, seconds=time.monotonic() - started)
+
+    async def _pull(self, feed: Feed, state: FeedState) -> PullResult:
+        fetched = await self._fetcher.get(feed.url, etag=state.etag, last_modified=state.last_modified)
+        body_hash = hashlib.sha256(fetched.body).hexdigest() if fetched.status == 200 else state.body_hash
+        success = schedule.Success(
+            status=fetched.status,
+            # A 304 need not repeat the validators.
+            etag=fetched.etag if fetched.status == 200 else fetched.etag or state.etag,
+            last_modified=fetched.last_modified
+            if fetched.status == 200
+            else fetched.last_modified or state.last_modified,
+            body_hash=body_hash,
+        )
+        if body_hash == state.body_hash:
+            await self._in_thread(self._store.save_feed_state, schedule.after_success(state, success, self._time()))
+            return PullResult(feed.name, "unchanged")
+        parsed = await self._parsers.feed(fetched.body, fetched.content_type, fetched.url)
+        entries = newest_of_each(identify(feed.name, parsed.entries), parsed.entries)
+        known = await self._in_thread(self._store.known, list(entries))
+        publications = decide(entries, known)
+        success = replace(success, ttl=parsed.ttl, new=sum(each.status == "new" for each in publications))
+        after = schedule.after_success(state, success, self._time())
+        if not publications:
+            await self._in_thread(self._store.save_feed_state, after)
+        visits = _PageVisits()
+        for start in range(0, len(publications), BATCH):
+            batch = publications[start : start + BATCH]
+            async with asyncio.TaskGroup() as group:
+                pages = [group.create_task(self._page(feed, each.entry, visits)) for each in batch]
+            found = [(publication, page.result()) for publication, page in zip(batch, pages, strict=True)]
+            last = start + BATCH >= len(publications)
+            await self._in_thread(self._publish, feed, parsed, found, after if last else None)
+        updated = len(publications) - success.new
+        return PullResult(feed.name, "ok", new=success.new, updated=updated, entries=len(parsed.entries))
+
+    async def _page(self, feed: Feed, entry: ParsedEntry, visits: _PageVisits) -> ParsedPage | None:
+        """The article on the page behind `entry`, where it is wanted and there, and says more than the entry."""
+        wanted = feed.full_text
+        if wanted is None:
+            wanted = self._settings.fetch.full_text and not entry.complete
+        if not wanted or not entry.link or visits.given_up:
+            return None
+        try:
+            fetched = await self._fetcher.get(entry.link, only_types=HTML_TYPES)
+            page = await self._parsers.page(fetched.body, fetched.content_type, entry.title)
+        except (FetchError, ParseError) as error:
+            visits.failed()
+            log.debug("page not read", extra={"feed": feed.name, "url": entry.link, "error": str(error)})
+            return None
+        visits.succeeded()
+        return page if says_more(page, entry) else None
+
+    def _publish(
+        self,
+        feed: Feed,
+        parsed: ParsedFeed,
+        batch: Sequence[tuple[Publication, ParsedPage | None]],
+        after: FeedState | None,
+    ) -> None:
+        fetched = self._time()
+        articles = [_article(feed, parsed, publication, page, fetched) for publication, page in batch]
+        topic = self._settings.topics.articles
+        self._producer.send([Outgoing(topic, each.article_id.encode(), each.to_json()) for each in articles])
+        known = [Known(each.article_id, each.revision, each.content_hash) for each in articles]
+        self._store.remember(known, feed.name, after)
+
+    def _time(self) -> datetime:
+        return self._now or datetime.now(UTC)
+
+    async def _in_thread(self, function: Callable[..., _T], *arguments: object) -> _T:
+        """Run `function` in the thread for broker and store. When cancelled, wait for its end first."""
+        future = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+
+class _PageVisits:
+    """Whether to go on asking a feed's site for pages."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def failed(self) -> None:
+        self._failures += 1
+
+    def succeeded(self) -> None:
+        self._failures = 0
+
+    @property
+    def given_up(self) -> bool:
+        return self._failures >= PAGE_FAILURES
+
+
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_WORD = re.compile(r"\w{4,}")
+
+
+def says_more(page: ParsedPage, entry: ParsedEntry) -> bool:
+    """Whether the text of `page` is longer than the entry's and speaks of the same: no cookie wall, no front page.
+
+    That is, a third of the longer words of title and summary are in it. Not asked of scripts without spaces.
+    """
+    if len(page.text) <= len(entry.text):
+        return False
+    said = f"{entry.title} {entry.text[:2_000]}"
+    if _UNSPACED.search(said):
+        return True
+    words = set(_WORD.findall(normalise(said)))
+    found = words.intersection(_WORD.findall(normalise(page.text[:50_000])))
+    return len(found) * 3 >= len(words)
+
+
+def _article(
+    feed: Feed, parsed: ParsedFeed, publication: Publication, page: ParsedPage | None, fetched: datetime
+) -> Article:
+    entry = publication.entry
+    title = entry.title or (page.title if page else "")
+    text = page.text if page else entry.text
+    claimed = feed.language or entry.language or (page.language if page else None) or parsed.language
+    published: datetime = fetched
+    source: Literal["entry", "page", "fetched"] = "fetched"
+    if _plausible(entry.published, fetched):
+        published, source = entry.published, "entry"
+    elif page is not None and _plausible(page.published, fetched):
+        published, source = page.published, "page"
+    return Article(
+        article_id=publication.article_id,
+        revision=publication.revision,
+        feed=feed.name,
+        url=entry.link,
+        canonical_url=canonical_url(entry.link),
+        title=title,
+        text=text,
+        language=detect_language(f"{title}\n{text}", claimed),
+        authors=entry.authors or (page.authors if page else ()),
+        published=published,
+        published_source=source,
+        fetched=fetched,
+        content_hash=entry.content_hash,
+    )
+
+
+def _plausible(time: datetime | None, fetched: datetime) -> TypeGuard[datetime]:
+    return time is not None and OLDEST <= time <= fetched + CLOCK_SKEW
+
+
+def _failure(error: Exception) -> schedule.Failure:
+    message = str(error)
+    if isinstance(error, FetchError):
+        return schedule.Failure(error.kind, message, error.status, error.retry_after)
+    if isinstance(error, ParseError):
+        return schedule.Failure(error.kind, message)
+    message = printable(" ".join(message.split()))[:500]
+    if isinstance(error, StoreRejected):
+        return schedule.Failure("store", message)
+    return schedule.Failure("internal", f"{type(error).__name__}: {message}; a defect, the log has its traceback")
+
+
+def _by_turns(waiting: Sequence[tuple[Feed, FeedState]]) -> list[tuple[Feed, FeedState]]:
+    """The feeds of the hosts in turn, so that those of one slow host do not take all the places at once."""
+    hosts: dict[str | None, list[tuple[Feed, FeedState]]] = defaultdict(list)
+    for feed, state in waiting:
+        hosts[urlsplit(feed.url).hostname].append((feed, state))
+    return [each for turn in zip_longest(*hosts.values()) for each in turn if each is not None]
