@@ -30,11 +30,6 @@ _POSTGRES_DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-_POSTGRES_WRITING = (
-    f"SET LOCAL lock_timeout = '{_BUSY_TIMEOUT:.0f}s'; "
-    f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_TIMEOUT:.0f}s'"
-)
-
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
 _CONFLICT_STATES = {"23505", "40001", "40P01"}  # unique violation, serialization failure, deadlock
 _LOST_TABLES_STATES = {"42501", "42P01", "3F000"}  # insufficient privilege, undefined table, invalid schema name
@@ -77,7 +72,10 @@ def transaction(engine: sa.Engine, shown: str, write: bool = False) -> Iterator[
     """
     with _translated(shown), engine.connect().execution_options(write=write) as connection, connection.begin():
         if write and engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(_POSTGRES_WRITING)
+            connection.exec_driver_sql(
+                f"SET LOCAL lock_timeout = '{_BUSY_TIMEOUT}s'; "
+                f"SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_TIMEOUT}s'"
+            )
         yield connection
 
 
