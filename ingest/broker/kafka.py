@@ -491,7 +491,7 @@ class KafkaMember:
         """Whether what was just polled may be used; otherwise the positions must be set anew first."""
         now = self._consumer.group_metadata()
         before = self._generation
-        stable = now.state == MemberState.STABLE
+        stable = bool(now.state == MemberState.STABLE)
         if stable and before and (now.member_id, now.generation_id) == (before.member_id, before.generation_id):
             return True
         self._polled.clear()
