@@ -51,8 +51,9 @@ def open_engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
-        # Without its cause, which quotes the URL.
-        raise SettingsError(f"setting store: {shown!r} is no database URL, such as sqlite:///FILE") from None
+        # The URL is not shown, nor the cause that quotes it: where no parser can tell, any part may be the password.
+        message = "setting store: not a database URL: write sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        raise SettingsError(message) from None
     match parsed.drivername:
         case "sqlite" | "sqlite+pysqlite":
             engine = _open_sqlite(parsed, shown)

@@ -1,0 +1,86 @@
+"""The puller's memory: states of feeds, and what was published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ingest.errors import StoreRejected
+from ingest.storage import FeedState, Known, Store
+from tests.ingest.storage.samples import at
+
+STATE = FeedState(
+    name="wire",
+    etag='W/"abc"',
+    last_modified="Tue, 24 Nov 2026 12:00:00 GMT",
+    body_hash="f00",
+    last_pull=at(0),
+    last_success=at(-5),
+    next_due=at(15),
+    failures=2,
+    last_error="http: 503 of https://example.org/",
+    last_status=503,
+    disabled=True,
+    interval=900.5,
+    new_entries=17,
+    pulls=3,
+)
+
+
+def test_a_feed_state_comes_back_as_it_was_saved(store: Store) -> None:
+    assert store.feed_states() == {}
+    bare = FeedState(name="gazette")
+    for state in (STATE, bare):
+        store.save_feed_state(state)
+    assert store.feed_states() == {"wire": STATE, "gazette": bare}
+    assert store.counts().feeds == 2
+
+
+def test_a_feed_state_can_be_replaced_field_by_field(store: Store) -> None:
+    store.save_feed_state(STATE)
+    store.save_feed_state(FeedState(name="wire"))
+    assert store.feed_states() == {"wire": FeedState(name="wire")}
+
+
+def test_what_a_server_sends_cannot_keep_its_state_from_being_saved(store: Store) -> None:
+    store.save_feed_state(replace(STATE, etag='"\udcff\x00"', last_error="bad \ud800\x00 💥" * 10_000))
+    saved = store.feed_states()["wire"]
+    assert saved.etag == '"?\ufffd"'
+    assert saved.last_error == "bad ?\ufffd 💥" * 10_000
+
+
+def test_what_was_published_is_known(store: Store) -> None:
+    assert store.known([]) == store.known(["a", "b"]) == {}
+    published = [Known("a", 1, "x"), Known("b", 3, "y")]
+    store.remember(published, "wire", STATE)
+    assert store.known(["a", "b", "c", "a"]) == {"a": published[0], "b": published[1]}
+    assert store.feed_states() == {"wire": STATE}
+
+
+def test_the_latest_revision_is_known_in_whatever_order_they_come(store: Store) -> None:
+    store.remember([Known("a", 2, "two")], "wire")
+    store.remember([Known("a", 1, "one")], "wire")
+    assert store.known(["a"]) == {"a": Known("a", 2, "two")}
+    store.remember([Known("a", 4, "four"), Known("a", 3, "three")], "wire")
+    assert store.known(["a"]) == {"a": Known("a", 4, "four")}
+    store.remember([Known("a", 4, "other")], "wire")
+    assert store.known(["a"]) == {"a": Known("a", 4, "other")}
+
+
+def test_nothing_published_still_saves_the_state(store: Store) -> None:
+    store.remember([], "wire", STATE)
+    assert store.feed_states() == {"wire": STATE}
+
+
+def test_articles_and_the_state_are_remembered_together_or_not_at_all(store: Store) -> None:
+    with pytest.raises(StoreRejected):
+        store.remember([Known("a", 1, "x")], "wire", replace(STATE, pulls=2**63))
+    assert store.known(["a"]) == {}
+    assert store.feed_states() == {}
+
+
+def test_very_many_articles_can_be_looked_up(store: Store) -> None:
+    published = [Known(f"a{number}", 1, "x") for number in range(30_000)]
+    store.remember(published[:100], "wire")
+    assert len(store.known([each.article_id for each in published])) == 100
