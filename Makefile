@@ -35,7 +35,7 @@ $(KAFKA_LIBS)/.done: tests/servers/kafka-pom.xml
 
 run: .venv/run  ## from feeds to events on the embedded parts: the bundled sample feeds, or FEEDS=my.toml
 ifeq ($(FEEDS),)
-	@$(BIN)/python -m tests.feeds.serve --run $(BIN)/conflictwire --data-dir $(DATA) run --once
+	@$(BIN)/python -m tests.feeds.serve -- $(BIN)/conflictwire --data-dir $(DATA) run --once
 else
 	@$(BIN)/conflictwire --data-dir $(DATA) run --once --feeds $(FEEDS)
 endif

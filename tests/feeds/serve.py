@@ -4,7 +4,8 @@
         load_catalog(server.catalog_path)
         server.advance()            # from now on the edited versions (NAME.2.xml) are served in place of NAME.xml
 
-`python -m tests.feeds.serve --write-catalog feeds.toml` prints the URL on its first line and serves until interrupted.
+`python -m tests.feeds.serve --write-catalog feeds.toml` prints the URL on its first line and serves until interrupted;
+`python -m tests.feeds.serve -- conflictwire run --once` runs a command on the samples.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import argparse
 import gzip
 import hashlib
 import json
+import os
+import signal
+import subprocess
 import tempfile
 import threading
 from collections import Counter
@@ -255,15 +259,28 @@ class SampleServer:
             self.answers[path, status.value] += 1
 
 
+def _run(command: list[str], server: SampleServer) -> int:
+    """The exit code of `command`, run with the samples as its feeds; an interrupt is left for it to handle."""
+    environment = os.environ | {
+        "CONFLICTWIRE_FEEDS": str(server.catalog_path),
+        "CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true",
+    }
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
 def main() -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted, or for as long as a command runs."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.feeds.serve", description="Serve the sample feeds on loopback."
     )
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
     parser.add_argument("--write-catalog", type=Path, metavar="FILE", help="write a feed catalogue of the samples")
+    parser.add_argument("command", nargs="*", help="run this with the samples as its feeds, and end as it ends")
     options = parser.parse_args()
     with SampleServer(options.port) as server:
+        if options.command:
+            raise SystemExit(_run(options.command, server))
         if options.write_catalog:
             server.write_catalog(options.write_catalog)
         print(server.url, flush=True)
