@@ -265,7 +265,8 @@ def _run(command: list[str], server: SampleServer) -> int:
         "CONFLICTWIRE_FEEDS": str(server.catalog_path),
         "CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true",
     }
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A handler and not SIG_IGN, which the command would inherit.
+    signal.signal(signal.SIGINT, lambda *_: None)
     return subprocess.run(command, env=environment, check=False).returncode
 
 
