@@ -77,9 +77,12 @@ _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,3}")
 
 
 def language_tag(said: object) -> str | None:
-    """A BCP 47 tag as feeds and pages spell them (`en_US`), or None where it is none."""
+    """A BCP 47 tag in its usual spelling out of what feeds and pages say (`en_us`), or None where it is none."""
     tag = str(said or "").strip().replace("_", "-")
-    return tag if _TAG.fullmatch(tag) else None
+    if not _TAG.fullmatch(tag):
+        return None
+    first, *others = tag.lower().split("-")
+    return "-".join([first, *(part.upper() if len(part) == 2 else part for part in others)])
 
 
 class _Collector:
