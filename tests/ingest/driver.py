@@ -22,7 +22,9 @@ from tests.ingest import keyword_coder
 
 
 def announce(batch: Batch) -> None:
-    print("batch", os.getpid(), len(batch.articles), len(batch.events), flush=True)
+    # In one piece: several processes write to the same pipe.
+    sys.stdout.write(f"batch {os.getpid()} {len(batch.articles)} {len(batch.events)}\n")
+    sys.stdout.flush()
 
 
 def kill_after(applies: int) -> None:

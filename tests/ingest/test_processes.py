@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -12,31 +13,9 @@ import pytest
 
 from ingest.settings import Settings
 from tests.ingest.keyword_coder import KeywordCoder
-from tests.ingest.pipeline import Pipeline, Workers, article, embedded_settings, server_settings
+from tests.ingest.pipeline import Pipeline, Workers, article
 
 SLOW = 0.04  # seconds an article, so that a batch takes long enough to be hit
-
-
-@pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Pipeline]:
-    opened = Pipeline(embedded_settings(tmp_path))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def servers(tmp_path: Path, kafka: str, postgres_url: str) -> Iterator[Pipeline]:
-    opened = Pipeline(server_settings(tmp_path, kafka, postgres_url))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(
-    params=["embedded", pytest.param("servers", marks=[pytest.mark.kafka, pytest.mark.postgres])],
-)
-def pipeline(request: pytest.FixtureRequest) -> Pipeline:
-    found: Pipeline = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.fixture
@@ -86,18 +65,20 @@ def wait_for_workers(workers: Workers, count: int) -> set[int]:
     return pids(workers)
 
 
+def wait_until_read(pipeline: Pipeline, workers: Workers) -> None:
+    deadline = time.monotonic() + 90
+    while pipeline.left():
+        assert time.monotonic() < deadline, workers.log[-20:]
+        time.sleep(0.2)
+
+
 def test_two_workers_share_500_articles_and_each_event_is_there_once(
     pipeline: Pipeline, start: Callable[..., Workers]
 ) -> None:
     both = start(pipeline.settings, count=2, seconds=0.01)
     both.wait_for("worker started", 2)
     events = publish(pipeline, 500)
-    wait_for_workers(both, 2)
-    both.wait_for("batch ", 2)
-    deadline = time.monotonic() + 90
-    while pipeline.left():
-        assert time.monotonic() < deadline, both.log[-20:]
-        time.sleep(0.2)
+    wait_until_read(pipeline, both)
     both.kill(signal.SIGTERM)
     assert both.wait(11) == 0
     shares: dict[str, int] = {}
@@ -137,15 +118,16 @@ def test_a_worker_killed_between_the_two_commits_loses_nothing_and_doubles_nothi
 
 
 def test_a_worker_of_several_that_is_killed_is_started_again(pipeline: Pipeline, start: Callable[..., Workers]) -> None:
+    both = start(pipeline.settings, count=2, seconds=0.02)
+    both.wait_for("worker started", 2)
     events = publish(pipeline, 300)
-    both = start(pipeline.settings, count=2, once=True, seconds=0.02)
-    victim = min(wait_for_workers(both, 2))
-    os.kill(victim, signal.SIGKILL)
-    assert "worker died" in both.wait_for("worker died")[0]
+    os.kill(min(wait_for_workers(both, 2)), signal.SIGKILL)
+    both.wait_for("worker died")
     both.wait_for("worker started", 3)
-    assert both.wait() == 0
+    wait_until_read(pipeline, both)
+    both.kill(signal.SIGTERM)
+    assert both.wait(11) == 0
     assert len(pipeline.agreed()) == events
-    assert pipeline.left() == 0
 
 
 def test_several_workers_end_once_all_is_read(embedded: Pipeline, start: Callable[..., Workers]) -> None:
@@ -245,6 +227,4 @@ def test_a_server_that_cannot_be_reached_ends_once_with_exit_code_3(
 
 
 def _pid(line: str) -> int:
-    import json
-
     return int(json.loads(line)["pid"])

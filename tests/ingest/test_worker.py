@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -36,7 +35,7 @@ from ingest.worker import (
 from models.errors import ModelError
 from models.events import Event
 from tests.ingest.keyword_coder import KeywordCoder
-from tests.ingest.pipeline import Pipeline, article, embedded_settings, server_settings
+from tests.ingest.pipeline import Pipeline, article
 
 # --- decisions ---
 
@@ -138,29 +137,6 @@ def test_outputs_are_events_by_article_and_letters_in_the_order_read() -> None:
 
 
 # --- on a real broker and store ---
-
-
-@pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Pipeline]:
-    opened = Pipeline(embedded_settings(tmp_path))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def servers(tmp_path: Path, kafka: str, postgres_url: str) -> Iterator[Pipeline]:
-    opened = Pipeline(server_settings(tmp_path, kafka, postgres_url))
-    yield opened
-    opened.close()
-
-
-SERVERS = pytest.param("servers", marks=[pytest.mark.kafka, pytest.mark.postgres])
-
-
-@pytest.fixture(params=["embedded", SERVERS])
-def pipeline(request: pytest.FixtureRequest) -> Pipeline:
-    found: Pipeline = request.getfixturevalue(request.param)
-    return found
 
 
 def expected(articles: Sequence[Article]) -> int:
