@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest.records import Article, EventRecord, parse_event
@@ -30,6 +32,13 @@ def chunks(values: Iterable[str]) -> Iterable[list[str]]:
     return (ordered[start : start + _MAX_PARAMETERS] for start in range(0, len(ordered), _MAX_PARAMETERS))
 
 
+def among(connection: sa.Connection, column: sa.Column[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """`column IN values`; to PostgreSQL as one array, as a parameter for each value took a tenth of `apply`'s time."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.literal(values, postgresql.ARRAY(column.type)))
+    return column.in_(values)
+
+
 def lock_articles(connection: sa.Connection, article_ids: Iterable[str]) -> dict[str, StoredArticle]:
     """Those of the articles that are stored, locked against other workers until the transaction ends.
 
@@ -44,7 +53,7 @@ def lock_articles(connection: sa.Connection, article_ids: Iterable[str]) -> dict
                 articles.c.content_hash,
                 articles.c.text.is_(None).label("x"),
             )
-            .where(articles.c.article_id.in_(some))
+            .where(among(connection, articles.c.article_id, some))
             .order_by(articles.c.article_id)
             .with_for_update(key_share=True)
         )
@@ -69,7 +78,7 @@ def decisions(connection: sa.Connection, wanted: Iterable[Coding]) -> dict[Codin
             ).where(
                 codings.c.topic == topic,
                 codings.c.partition == partition,
-                codings.c.offset.in_(offsets[start : start + _MAX_PARAMETERS]),
+                among(connection, codings.c.offset, offsets[start : start + _MAX_PARAMETERS]),
             )
             for offset, article_id, revision, names in connection.execute(statement):
                 key = (Position(topic, partition, offset), article_id, revision)
@@ -78,7 +87,9 @@ def decisions(connection: sa.Connection, wanted: Iterable[Coding]) -> dict[Codin
     records: dict[tuple[str, int], str] = {}
     for some_ids in chunks(event_id for names in made.values() for event_id, _ in names):
         rows = connection.execute(
-            sa.select(events.c.event_id, events.c.revision, events.c.record).where(events.c.event_id.in_(some_ids))
+            sa.select(events.c.event_id, events.c.revision, events.c.record).where(
+                among(connection, events.c.event_id, some_ids)
+            )
         )
         records |= {(event_id, revision): record for event_id, revision, record in rows}
     return {key: [parse_event(records[name].encode()) for name in names] for key, names in made.items()}
@@ -90,7 +101,7 @@ def current_events(connection: sa.Connection, article_ids: Iterable[str]) -> lis
     for some in chunks(article_ids):
         statement = (
             sa.select(events.c.record)
-            .where(events.c.current, events.c.article_id.in_(some))
+            .where(events.c.current, among(connection, events.c.article_id, some))
             .order_by(events.c.coded, events.c.event_id)
         )
         rows += connection.scalars(statement)
@@ -108,7 +119,7 @@ def write(connection: sa.Connection, decision: Decision) -> None:
         connection.execute(statement, [{"key": row.pop("article_id"), **row} for row in rows])
     current = decision.current
     for some in chunks(event_id for event_id, record in current.items() if record.revision > 1):
-        superseded = events.update().where(events.c.event_id.in_(some), events.c.current)
+        superseded = events.update().where(among(connection, events.c.event_id, some), events.c.current)
         connection.execute(superseded.values(current=False))
     _insert(
         connection, events, [event_row(record, record is current[record.event_id]) for record in decision.revisions]
@@ -151,12 +162,11 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str,
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        # COPY carried twice the articles a second that INSERT did: psycopg sends an INSERT row by row.
-        names = ", ".join(f'"{name}"' for name in rows[0])
-        with (
-            connection.connection.cursor() as cursor,
-            cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy,
-        ):
+        # COPY carried half as many articles again as INSERT did: psycopg sends an INSERT row by row.
+        driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+        names = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
+        command = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), names)
+        with driver.cursor() as cursor, cursor.copy(command) as copy:
             for row in rows:
                 copy.write_row(tuple(row.values()))
     else:
@@ -292,10 +302,16 @@ def count(connection: sa.Connection) -> Counts:
     )
 
 
-def select_known(article_ids: list[str]) -> sa.Select[Any]:
+def read_known(connection: sa.Connection, article_ids: Iterable[str]) -> dict[str, Known]:
     """What is known of the articles."""
     columns = (known.c.article_id, known.c.revision, known.c.content_hash)
-    return sa.select(*columns).where(known.c.article_id.in_(article_ids))
+    return {
+        article_id: Known(article_id, revision, content_hash)
+        for some in chunks(article_ids)
+        for article_id, revision, content_hash in connection.execute(
+            sa.select(*columns).where(among(connection, known.c.article_id, some))
+        )
+    }
 
 
 def write_known(connection: sa.Connection, published: Sequence[Known], feed: str, now: datetime) -> None:
@@ -341,5 +357,5 @@ def drop_texts(connection: sa.Connection, before: datetime) -> int:
         .with_for_update(skip_locked=True, key_share=True)
     )
     article_ids = connection.scalars(statement).all()
-    connection.execute(articles.update().where(articles.c.article_id.in_(article_ids)).values(text=None))
+    connection.execute(articles.update().where(among(connection, articles.c.article_id, article_ids)).values(text=None))
     return len(article_ids)

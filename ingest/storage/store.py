@@ -111,12 +111,7 @@ class Store:
     def known(self, article_ids: Sequence[str]) -> dict[str, Known]:
         """The latest revision published of each of the articles; those never published are not in it."""
         with self._reading() as connection:
-            rows = [
-                row
-                for some in queries.chunks(article_ids)
-                for row in connection.execute(queries.select_known(some)).mappings()
-            ]
-        return {row["article_id"]: Known(**row) for row in rows}
+            return queries.read_known(connection, article_ids)
 
     def remember(self, known: Sequence[Known], feed: str, state: FeedState | None = None) -> None:
         """Remember what was published, with the state of its feed, in one transaction.
