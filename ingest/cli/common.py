@@ -1,0 +1,246 @@
+"""What every command shares: the global options, the settings they lead to, the two streams, the filters of events."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ingest.cli.values import parse_country, parse_type, parse_when
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ingest.broker import Broker
+    from ingest.records import EventRecord
+    from ingest.settings import Settings
+    from ingest.storage import EventFilter, Store
+    from models import Coder
+
+TableFormat = Literal["table", "json"]
+TextFormat = Literal["text", "json"]
+
+
+@dataclass
+class Session:
+    """One call of the program: the global options, and what they lead to."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Settings of file, environment and options. Raises SettingsError."""
+        from ingest.settings import load_settings
+
+        return load_settings(**self.options)
+
+    @cached_property
+    def out(self) -> Console:
+        """Where data goes as text: standard output."""
+        from ingest.render import console_for
+
+        return console_for("stdout")
+
+    @cached_property
+    def err(self) -> Console:
+        """Where everything else goes: standard error."""
+        from ingest.render import console_for
+
+        return console_for("stderr")
+
+    def say(self, text: str, style: str = "") -> None:
+        """A line for people, on standard error."""
+        from rich.text import Text
+
+        from ingest.render import safe
+
+        self.err.print(Text(safe(text), style=style), soft_wrap=True)
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The store, open. Raises StoreUnavailable."""
+        from ingest.storage import Store
+
+        self.make_data_dir()
+        store = Store.open(self.settings.store_url)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    @contextmanager
+    def broker(self) -> Iterator[Broker]:
+        """The broker, open, with every topic there. Raises BrokerUnavailable."""
+        from ingest.broker import open_broker
+
+        self.make_data_dir()
+        broker = open_broker(self.settings)
+        try:
+            topics = self.settings.topics
+            broker.ensure_topics(dict.fromkeys((topics.articles, topics.events, topics.dead), topics.partitions))
+            yield broker
+        finally:
+            broker.close()
+
+    def coder(self, model: Path | None = None) -> Coder:
+        """The coder with the weights of `model`, of the settings, or the shipped ones. Raises ModelError."""
+        from models import Coder
+
+        return Coder.load(model or self.settings.model)
+
+    def make_data_dir(self) -> None:
+        """Create the data folder, for what lies in it by default."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+
+
+def session_of(ctx: typer.Context) -> Session:
+    """The session that the program's own callback made."""
+    session = ctx.find_object(Session)
+    assert session is not None
+    return session
+
+
+def write_line(line: bytes | str) -> None:
+    """One line of data on standard output, UTF-8 whatever the locale, and at once."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write((line.encode() if isinstance(line, str) else line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def write_record(event: EventRecord) -> None:
+    """The event record as one line of JSON that no terminal takes for more than text."""
+    from ingest.render import safe_json
+
+    write_line(safe_json(event.to_json().decode()))
+
+
+def reader_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    import select
+
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(flags & select.POLLERR for _, flags in poll.poll(0))
+    except (OSError, ValueError, AttributeError):  # not a real file, or a system without poll
+        return False
+
+
+def drop_stdout() -> None:
+    """Send what is still buffered for a closed pipe nowhere, so that the interpreter's last flush cannot fail."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def check_when(text: str | None) -> datetime | None:
+    """The time an option names. Raises typer.BadParameter."""
+    return _checked(parse_when, text, datetime.now(UTC)) if text is not None else None
+
+
+def _checked(parse: Any, *arguments: Any) -> Any:
+    try:
+        return parse(*arguments)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _complete_type(incomplete: str) -> list[str]:
+    from models.ontology import TYPES
+
+    return [name for name in TYPES if name.startswith(incomplete.upper())]
+
+
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type", "-t", metavar="TYPE", help="Only this PLOVER type; may be repeated.", autocompletion=_complete_type
+    ),
+]
+CountryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--country",
+        "-c",
+        metavar="CODE",
+        help="Only events that name this country (ISO 3166-1 alpha-3: place, actors or recipients); may be repeated.",
+    ),
+]
+RealisOption = Annotated[
+    list[Literal["actual", "historical", "future", "hypothetical", "negated"]] | None,
+    typer.Option("--realis", help="Only events of this realis; may be repeated."),
+]
+FeedOption = Annotated[
+    list[str] | None, typer.Option("--feed", metavar="NAME", help="Only this feed; may be repeated.")
+]
+ConfidenceOption = Annotated[
+    float | None,
+    typer.Option("--min-confidence", min=0.0, max=1.0, metavar="X", help="Only events at least so sure, 0 to 1."),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="WHEN", help="Only what was coded since: a date, an RFC 3339 time, 2h, 3d, yesterday."
+    ),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="WHEN", help="Only what was coded before, given like --since.")
+]
+RetractedOption = Annotated[bool, typer.Option("--retracted", help="With events that were retracted later.")]
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="PATH", help="Folder with other weights than the shipped ones.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events a command was asked for."""
+
+    query: EventFilter
+    feeds: frozenset[str]
+
+    def matches(self, event: EventRecord) -> bool:
+        """Whether the event passes every filter."""
+        return self.query.matches(event) and (not self.feeds or event.article.feed in self.feeds)
+
+    def of_store(self, store: Store, limit: int | None, newest_first: bool = True) -> Iterator[EventRecord]:
+        """The events in the store that pass, at most `limit`."""
+        if len(self.feeds) < 2:
+            return store.events(self.query, limit, newest_first)
+        return islice(filter(self.matches, store.events(self.query, None, newest_first)), limit)
+
+
+def wanted_events(
+    types: Iterable[str] | None,
+    countries: Iterable[str] | None,
+    realis: Sequence[str] | None,
+    feeds: Sequence[str] | None,
+    min_confidence: float | None,
+    since: str | None,
+    until: str | None = None,
+    retracted: bool = False,
+) -> Wanted:
+    """The filters of the command line, checked. Raises typer.BadParameter."""
+    from ingest.storage import EventFilter
+
+    named = frozenset(feeds or ())
+    query = EventFilter(
+        types=tuple(_checked(parse_type, name) for name in types or ()),
+        countries=tuple(_checked(parse_country, code) for code in countries or ()),
+        realis=tuple(realis or ()),
+        since=check_when(since),
+        until=check_when(until),
+        min_confidence=min_confidence,
+        feed=next(iter(named)) if len(named) == 1 else None,
+        include_retracted=retracted,
+    )
+    return Wanted(query, named)

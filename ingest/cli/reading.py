@@ -1,0 +1,204 @@
+"""Commands that read what was coded: tail, events, articles, export."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ingest.cli.common import (
+    ConfidenceOption,
+    CountryOption,
+    FeedOption,
+    RealisOption,
+    RetractedOption,
+    SinceOption,
+    TableFormat,
+    TextFormat,
+    TypeOption,
+    UntilOption,
+    reader_gone,
+    session_of,
+    wanted_events,
+    write_line,
+    write_record,
+)
+
+if TYPE_CHECKING:
+    from ingest.broker import Record
+    from ingest.errors import RecordError
+
+_TABLE_ROWS = 50
+
+LimitOption = Annotated[
+    int | None,
+    typer.Option("--limit", "-n", min=1, metavar="N", help=f"At most so many (default: {_TABLE_ROWS} in a table, else all)."),
+]
+
+
+def tail(
+    ctx: typer.Context,
+    type: TypeOption = None,
+    country: CountryOption = None,
+    realis: RealisOption = None,
+    feed: FeedOption = None,
+    min_confidence: ConfidenceOption = None,
+    since: SinceOption = None,
+    format: Annotated[TextFormat, typer.Option("--format", help="Lines to read, or one JSON record a line.")] = "text",
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Wait for more, or end when all that is there is read.")
+    ] = True,
+) -> None:
+    """Follow tagged events as they are coded; stop with Ctrl-C.
+
+    Without --since it starts with what comes next (--no-follow: with the first that is there).
+    A filter given several times lets any of its values pass; different filters must all pass.
+
+    \b
+    Examples:
+      conflictwire tail --type ASSAULT --country UKR --country RUS
+      conflictwire tail --since 2h --no-follow --format json | jq .trigger.text
+    """
+    from ingest.render import print_event
+    from ingest.tail import read_events
+
+    session = session_of(ctx)
+    # A follower that never heard of a retraction would go on believing the event.
+    wanted = wanted_events(type, country, realis, feed, min_confidence, since, retracted=True)
+
+    def unreadable(record: Record, error: RecordError) -> None:
+        session.say(f"passed over {record.topic}/{record.partition}/{record.offset}: {error}", style="yellow")
+
+    start: Literal["earliest", "latest"] | int = "latest" if follow else "earliest"
+    if wanted.query.since:
+        start = max(int(wanted.query.since.timestamp() * 1000), 0)
+    with session.broker() as broker, closing(broker.reader(session.settings.topics.events, start)) as reader:
+        for batch in read_events(
+            reader, wanted.matches, follow=follow, stopped=reader_gone, on_unreadable=unreadable
+        ):
+            for event in batch:
+                if format == "json":
+                    write_record(event)
+                else:
+                    print_event(session.out, event)
+            sys.stdout.flush()
+
+
+def events(
+    ctx: typer.Context,
+    type: TypeOption = None,
+    country: CountryOption = None,
+    realis: RealisOption = None,
+    feed: FeedOption = None,
+    min_confidence: ConfidenceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    retracted: RetractedOption = False,
+    limit: LimitOption = None,
+    format: Annotated[TableFormat, typer.Option("--format", help="A table, or one JSON record a line.")] = "table",
+) -> None:
+    """Show the events in the store, the newest first.
+
+    \b
+    Examples:
+      conflictwire events --country SDN --since 3d
+      conflictwire events --type PROTEST --format json | jq -r .location.name
+    """
+    from ingest.render import event_table, print_table
+
+    session = session_of(ctx)
+    wanted = wanted_events(type, country, realis, feed, min_confidence, since, until, retracted)
+    with session.store() as store:
+        if format == "json":
+            for event in wanted.of_store(store, limit):
+                write_record(event)
+            return
+        rows = list(wanted.of_store(store, (limit or _TABLE_ROWS) + 1))
+    shown = rows[: limit or _TABLE_ROWS]
+    if not shown:
+        session.say("no events: `conflictwire doctor` says whether all is well, `conflictwire run` pulls and codes")
+        return
+    print_table(session.out, event_table(shown))
+    if len(rows) > len(shown):
+        session.say(f"the newest {len(shown)}; --limit shows more", style="dim")
+
+
+def articles(
+    ctx: typer.Context,
+    feed: Annotated[str | None, typer.Option("--feed", metavar="NAME", help="Only this feed.")] = None,
+    limit: LimitOption = None,
+    format: Annotated[TableFormat, typer.Option("--format", help="A table, or one JSON record a line.")] = "table",
+) -> None:
+    """Show the articles in the store, the newest first.
+
+    \b
+    Examples:
+      conflictwire articles --feed sahel-desk --limit 20
+      conflictwire articles --format json | jq -r .title
+    """
+    from ingest.render import add_row, new_table, print_table, safe_json, short_time
+
+    session = session_of(ctx)
+    with session.store() as store:
+        if format == "json":
+            for article in store.articles(feed, limit):
+                write_line(safe_json(article.to_json().decode()))
+            return
+        rows = list(store.articles(feed, (limit or _TABLE_ROWS) + 1))
+    shown = rows[: limit or _TABLE_ROWS]
+    if not shown:
+        session.say("no articles: `conflictwire run` or `conflictwire pull` reads the feeds")
+        return
+    table = new_table("published", "feed", "title", "language", "revision", "characters", "url")
+    for article in shown:
+        size, revision = str(len(article.text)), str(article.revision)
+        published = short_time(article.published or article.fetched)
+        add_row(table, [published, article.feed, article.title, article.language, revision, size, article.url])
+    print_table(session.out, table)
+    if len(rows) > len(shown):
+        session.say(f"the newest {len(shown)}; --limit shows more", style="dim")
+
+
+def export(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - is standard output.", show_default=False)],
+    format: Annotated[
+        Literal["csv", "jsonl"], typer.Option("--format", "-f", help="CSV, one flat row an event, or JSON lines.")
+    ],
+    type: TypeOption = None,
+    country: CountryOption = None,
+    realis: RealisOption = None,
+    feed: FeedOption = None,
+    min_confidence: ConfidenceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    retracted: RetractedOption = False,
+) -> None:
+    """Write the events in the store to a file, the oldest first.
+
+    JSON lines keep everything; the columns of the CSV are explained in docs/export.md.
+    The file appears under its name only when it is whole.
+
+    \b
+    Examples:
+      conflictwire export --format csv --since 2026-11-01 events.csv
+      conflictwire export --format jsonl --country UKR - | gzip > ukraine.jsonl.gz
+    """
+    from ingest.errors import ConflictwireError
+    from ingest.export import export_events
+
+    session = session_of(ctx)
+    wanted = wanted_events(type, country, realis, feed, min_confidence, since, until, retracted)
+    if file != "-" and (Path(file).is_dir() or not Path(file).absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{file!r}: a folder, or in a folder that does not exist", param_hint="FILE")
+    with session.store() as store:
+        try:
+            count = export_events(wanted.of_store(store, None, newest_first=False), format, file)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ConflictwireError(f"cannot write {file}: {error.strerror}") from error
+    session.say(f"{count} events written to {'standard output' if file == '-' else file}")

@@ -1,0 +1,51 @@
+"""How the values of options are read: times, countries, event types. Pure functions, each raising ValueError."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGO = re.compile(r"(?:\d{1,6}[smhdw])+")
+
+
+def parse_when(text: str, now: datetime) -> datetime:
+    """The moment that `text` means at `now`, in UTC.
+
+    RFC 3339 (`2026-11-24T01:50:11Z`; without a zone it is UTC), a day (its first moment in UTC), `today`, `yesterday`,
+    or how long ago (`90s`, `30m`, `2h`, `3d`, `1w`, `1d12h`).
+    """
+    word = text.strip()
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if word.lower() == "today":
+        return midnight
+    try:
+        if word.lower() == "yesterday":
+            return midnight - timedelta(days=1)
+        if _AGO.fullmatch(word.lower()):
+            spans = re.findall(r"(\d+)([smhdw])", word.lower())
+            return now.astimezone(UTC) - sum((timedelta(**{_UNITS[u]: int(n)}) for n, u in spans), timedelta())
+        moment = datetime.fromisoformat(word)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no time: give 2026-11-24, 2026-11-24T01:50:11Z, today, yesterday, or how long ago as 2h or 3d"
+        ) from None
+
+
+def parse_country(text: str) -> str:
+    """The country or actor code meant: three letters, ISO 3166-1 alpha-3 or IGO, NGO, IMG, in any case."""
+    code = text.strip().upper()
+    if not re.fullmatch(r"[A-Z]{3}", code):
+        raise ValueError(f"{text!r} is no country code: give three letters, ISO 3166-1 alpha-3, such as UKR")
+    return code
+
+
+def parse_type(text: str) -> str:
+    """The PLOVER type meant, in any case."""
+    from models.ontology import TYPES
+
+    name = text.strip().upper()
+    if name not in TYPES:
+        raise ValueError(f"{text!r} is no PLOVER type: give one of {', '.join(TYPES)}")
+    return name
