@@ -71,6 +71,7 @@ _REJECTED = (
     kafka_errors.SaslAuthenticationFailedError,
     kafka_errors.UnsupportedSaslMechanismError,
 )
+_TIMED_OUT = (kafka_errors.KafkaTimeoutError, kafka_errors.RequestTimedOutError)
 
 
 def _ms(seconds: float) -> int:
@@ -133,6 +134,29 @@ def _connection_config(settings: Settings) -> dict[str, Any]:
     return config
 
 
+class _Network(KafkaNetClient):  # type: ignore[misc]  # the library has no types
+    """The library's network client, which remembers why a connection failed: of that the library only tells its log."""
+
+    failure: Exception | None = None
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        connect = self._manager.get_connection
+
+        def remember(error: Exception) -> None:
+            # A broker that refuses a password closes the connection, and the library may miss why. And the last
+            # attempt ends with the time allowed, which says less than those before.
+            vague = isinstance(self.failure, _REJECTED) or isinstance(error, _TIMED_OUT)
+            self.failure = self.failure if self.failure and vague else error
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            connection = connect(*arguments, **options)
+            connection.init_future.add_errback(remember)
+            return connection
+
+        self._manager.get_connection = watched
+
+
 class KafkaBroker:
     """Topics on the Kafka that `settings.broker` and `settings.kafka` name. Connects at the first use."""
 
@@ -146,19 +170,21 @@ class KafkaBroker:
 
     def connect(self, kind: Any, **config: Any) -> Any:
         """A client of the library, connected. Raises BrokerUnavailable or BrokerRejected within `connect_timeout`."""
-        made: list[Any] = []
+        made: list[_Network] = []
 
-        def network(**options: Any) -> Any:
-            made.append(KafkaNetClient(**options))
+        def network(**options: Any) -> _Network:
+            made.append(_Network(**options))
             return made[-1]
 
         try:
             return kind(**(self._config | config), kafka_client=network)
         except KafkaError as error:
+            reason: Exception = error
             # A client that fails to start leaves its thread and sockets behind.
             for client in made:
+                reason = client.failure or reason
                 client.close()
-            raise self.translate(error) from error
+            raise self.translate(reason) from error
 
     def translate(self, error: Exception) -> ConflictwireError:
         """The error of our own tree for one of the library's."""
@@ -171,9 +197,14 @@ class KafkaBroker:
             return BrokerRejected(f"Kafka at {address} refuses: {error}")
         if isinstance(error, kafka_errors.KafkaConfigurationError):
             return SettingsError(f"settings kafka.*: {error}")
+        protocol = self.limits.security_protocol
+        settings = (
+            "broker and kafka.* (such as username and password)"
+            if protocol.startswith("SASL")
+            else "broker and kafka.*"
+        )
         return BrokerUnavailable(
-            f"Kafka at {address} ({self.limits.security_protocol}) does not answer: {error}; is it running,"
-            " and are broker and kafka.* right?"
+            f"Kafka at {address} ({protocol}) does not answer: {error}; is it running, and are {settings} right?"
         )
 
     def check_topics(self, topics: Iterable[str]) -> None:
@@ -567,14 +598,12 @@ class KafkaMember:
         reason = self._broker.translate(transactions.last_error or error)
         if not isinstance(reason, BrokerRejected):
             self.rewind()
-        if isinstance(reason, BrokerUnavailable) or transactions.has_fatal_error():
-            self._discard_producer()
-            return reason
-        try:
-            self._await(transactions.begin_abort(), time.monotonic() + self._broker.limits.connect_timeout)
-        except KafkaError:
-            # The next producer's init_transactions aborts it as well.
-            self._discard_producer()
+        if not isinstance(reason, BrokerUnavailable) and not transactions.has_fatal_error():
+            # Otherwise others could not read past it until the next producer is there.
+            with contextlib.suppress(KafkaError):
+                self._await(transactions.begin_abort(), time.monotonic() + self._broker.limits.connect_timeout)
+        # Its sequence numbers count what the broker has refused; the next one's init_transactions ends what is open.
+        self._discard_producer()
         return reason
 
     def rewind(self) -> None:
