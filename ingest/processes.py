@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
@@ -96,13 +97,20 @@ def _watch(reading: int, stop: threading.Event, grace: float, stopped: Stopped) 
         return None
 
     stopped.by = next_signal(None)
-    log.info("stopping", extra={"signal": stopped.by and stopped.by.name})
     stop.set()
+    _say("stopping; a second signal ends it at once")
     if second := next_signal(grace):
-        log.warning("stopped at once", extra={"signal": second.name})
+        _say("ended at once")
         os._exit(128 + second)
-    log.warning("stopped with the batch abandoned", extra={"seconds": grace})
+    _say("ended with the batch abandoned")
     os._exit(stopped.exit_code)
+
+
+def _say(message: str) -> None:
+    # Whoever reads our stderr may have stalled, and the main thread hang in writing to it.
+    speaker = threading.Thread(target=log.warning, args=(message,), daemon=True)
+    speaker.start()
+    speaker.join(0.3)
 
 
 def run_workers(
@@ -243,7 +251,9 @@ class _Parent:
 
     def _start(self) -> SpawnProcess:
         process = self._context.Process(target=_child, args=self._arguments)
-        # Ctrl-C reaches every process of the terminal; a worker hears of it from its parent, once. It inherits the mask.
+        # Ctrl-C reaches every process of the terminal; a worker hears of it from its parent, once. It inherits the mask,
+        # which multiprocessing would undo while it starts its tracker.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()

@@ -403,6 +403,8 @@ def run_worker(
             except Fenced as error:
                 log.warning("batch dropped, as its partitions have moved", extra={"error": str(error)})
                 stats.fenced += 1
+                # Perhaps it took so long that this member was taken for dead.
+                size = max(1, size // 2)
             except ServerUnreachable as error:
                 rewound = False
                 stats.retries += 1

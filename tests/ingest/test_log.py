@@ -167,8 +167,8 @@ def test_our_loggers_speak_from_info_on_and_those_of_libraries_from_warning_on(
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     log.configure()
     log.configure()
-    logging.getLogger("kafka.client").info("chatter")
-    logging.getLogger("kafka.client").warning("trouble")
+    logging.getLogger("library.client").info("chatter")
+    logging.getLogger("library.client").warning("trouble")
     logging.getLogger("ingest.worker").debug("detail")
     logging.getLogger("models.coder").info("news")
     lines = [json.loads(line)["message"] for line in sys.stderr.getvalue().splitlines()]  # type: ignore[attr-defined]
