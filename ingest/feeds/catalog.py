@@ -69,14 +69,15 @@ def save_catalog(feeds: Sequence[Feed], path: Path) -> None:
     _write(path, "\n".join(map(_table, feeds)))
 
 
-def add_feed(path: Path, feed: Feed) -> None:
-    """Add `feed` to the catalogue at `path`; a missing one starts as a copy of the bundled.
+def add_feed(path: Path, *feeds: Feed) -> None:
+    """Add `feeds` to the catalogue at `path`; a missing one starts as a copy of the bundled.
 
     What is there stays as it is, comments included. Raises CatalogError for a name or URL that is there already.
     """
     text = _own_text(path)
-    _check([*_parse_toml(text, str(path)), feed], str(path))
-    _write(path, f"{text.rstrip()}\n\n{_table(feed)}".lstrip())
+    _check([*_parse_toml(text, str(path)), *feeds], str(path))
+    tables = "\n".join(map(_table, feeds))
+    _write(path, f"{text.rstrip()}\n\n{tables}".lstrip())
 
 
 def enable_feed(path: Path, name: str, enabled: bool) -> Feed:
@@ -247,8 +248,8 @@ def read_opml(data: bytes) -> list[Feed]:
         if not _is_web_url(url):
             where = values.get("text", "")[:100]
             raise CatalogError(f"OPML: outline {where!r}: xmlUrl is no http or https URL: {url[:200]!r}")
-        shown = values.get("text") or values.get("title") or urlsplit(url).hostname or ""
-        name = _unused("".join(mark if mark.isprintable() else " " for mark in shown)[: MAX_NAME - 8].strip(), names)
+        shown = (_printable(each) for each in (values.get("text", ""), values.get("title", "")))
+        name = _unused(next(filter(None, shown), urlsplit(url).hostname or url[:MAX_NAME]), names)
         country, language = values.get("country", "").upper(), values.get("language", "").replace("_", "-")
         feeds.append(
             Feed(
@@ -275,6 +276,10 @@ def read_opml(data: bytes) -> list[Feed]:
     if roots and roots[0].lower() != "opml":
         raise CatalogError(f"OPML: the document is <{roots[0][:100]}>, not <opml>")
     return feeds
+
+
+def _printable(text: str) -> str:
+    return "".join(mark if mark.isprintable() else " " for mark in text)[: MAX_NAME - len(" (10000)")].strip()
 
 
 def _unused(name: str, names: set[str]) -> str:

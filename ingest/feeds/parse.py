@@ -25,6 +25,8 @@ from pydantic import TypeAdapter, ValidationError
 from ingest.errors import ParseError
 from ingest.settings import Fetch
 
+OUT_OF_MEMORY = 77  # exit status of parse_child
+
 STARTUP_TIMEOUT = 60.0  # seconds; for imports on a busy machine, where no input is at work yet
 MAX_ANSWER = 128_000_000  # bytes
 
@@ -90,7 +92,7 @@ class _Child:
     async def start(cls, memory: int) -> _Child:
         # No settings in its environment: what takes the parser over finds no password. A session of its own keeps
         # Ctrl-C on the terminal from reaching it before its parent has said what to do.
-        environment = {"PATH": os.defpath, "PYTHONPATH": _ROOT, "PYTHONUTF8": "1", "LANG": "C.UTF-8"}
+        environment = {"PATH": os.defpath, "PYTHONPATH": _ROOT, "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1"}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "ingest.feeds.parse_child", str(memory)),
             stdin=PIPE,
@@ -109,7 +111,7 @@ class _Child:
             await child.kill()
             raise
         if ready != b"ready\n":
-            raise ParseError("crash", f"the parser process did not start: {await child.kill()}")
+            raise ParseError("crash", f"the parser process did not start: {_in_words(await child.ended())}")
         return child
 
     async def ask(self, seconds: float, body: bytes, **request: str) -> tuple[str, bytes]:
@@ -126,13 +128,19 @@ class _Child:
                 raise ValueError(f"the parser's answer is {head['size']} bytes long")
             return head["status"], await self._stdout.readexactly(head["size"])
 
-    async def kill(self) -> str:
-        """End it at once; how it ended, in words."""
+    async def ended(self) -> int:
+        """The return code of a child that closed its end, negative for a signal; it is killed if it hangs on."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                return await self._process.wait()
+        return await self.kill()
+
+    async def kill(self) -> int:
+        """End it at once; its return code."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        code = await self._process.wait()
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return await self._process.wait()
 
 
 class ParserPool:
@@ -176,18 +184,24 @@ class ParserPool:
                 await child.kill()
                 raise ParseError("deadline", f"parsing took longer than {self._timeout:g} s") from None
             except (EOFError, OSError, ValueError) as error:
-                raise ParseError("crash", f"the parser process broke down: {await child.kill()}") from error
+                code = await child.ended()
+                if code == OUT_OF_MEMORY:
+                    raise ParseError(
+                        "memory", f"parsing took more than {self._memory / 1e6:,.0f} MB of memory"
+                    ) from None
+                raise ParseError("crash", f"the parser process broke down: {_in_words(code)}") from error
             except BaseException:
                 await child.kill()
                 raise
-            if status == "memory":
-                await child.kill()
-                raise ParseError("memory", f"parsing took more than {self._memory / 1e6:,.0f} MB of memory")
             self._idle.append(child)
         if status != "ok":
             message = answer.decode("utf-8", "replace")
             raise ParseError(status, message if status == "not_a_feed" else f"the parser failed: {message}")
         return answer
+
+
+def _in_words(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
 def _read(kind: TypeAdapter[_T], answer: bytes) -> _T:

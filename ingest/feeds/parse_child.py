@@ -3,6 +3,7 @@
 `python -m ingest.feeds.parse_child MEMORY` (bytes of address space). A request is one line of JSON
 `{"op", "size", "limit", ...}` and `size` bytes of body; an answer is one line `{"status", "size"}` and `size` bytes:
 the result as JSON where the status is ok, else a message. Ops: `load` (import what `page` needs), `feed`, `page`.
+Out of memory, the process exits with OUT_OF_MEMORY.
 
 feedparser has inputs that take it minutes (a long author field is quadratic), so this process is the unit that is given
 up: `limit` is a number of seconds after which it ends itself, should its parent be gone.
@@ -38,6 +39,8 @@ from ingest.feeds.text import (
     unescape,
 )
 
+OUT_OF_MEMORY = 77  # exit status; the same in parse.py, which must not import feedparser
+
 MAX_ENTRIES = 2_000
 MAX_FEED_TEXT = 20_000_000  # code points of all entries together
 MAX_ID = 4_096  # code points of a guid or link
@@ -58,15 +61,13 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
         except NotAFeedError as error:
             status, reply = "not_a_feed", str(error).encode()
         except MemoryError:
-            status, reply = "memory", b""
+            raise
         except Exception as error:
             # feedparser and lxml raise all sorts; the parent turns it into that feed's error.
             status, reply = "crash", f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:500]
         signal.alarm(0)
         answers.write(json.dumps({"status": status, "size": len(reply)}).encode() + b"\n" + reply)
         answers.flush()
-        if status == "memory":
-            return
 
 
 def _answer(request: dict[str, Any], body: bytes) -> dict[str, Any]:
@@ -117,6 +118,8 @@ _DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,500}\?>")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NUMBER_REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?")
 _NAMED_REFERENCE = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
+_BARE_AMPERSAND = re.compile(r"&(?!#?\w{1,32};)")
+_BARE_LESS_THAN = re.compile(r"<(?![A-Za-z_/!?])")
 _LONG_ENTITY = re.compile(r"<!ENTITY[^>]{128,}>", re.I)
 _XML_NAMES = frozenset(("amp", "lt", "gt", "quot", "apos"))
 
@@ -130,9 +133,18 @@ def _repaired(text: str) -> bytes:
         text = _LONG_ENTITY.sub("", head) + text[len(head) :]
     text = _NOT_XML.sub("", _DECLARATION.sub("", text, count=1))
     text = _NUMBER_REFERENCE.sub(_valid_reference, text)
+    parts, at = [], 0
+    while (start_of_cdata := text.find("<![CDATA[", at)) >= 0 and (end := text.find("]]>", start_of_cdata)) >= 0:
+        parts += [_escaped(text[at:start_of_cdata], declared_entities), text[start_of_cdata : end + 3]]
+        at = end + 3
+    parts.append(_escaped(text[at:], declared_entities))
+    return b"<?xml version='1.0' encoding='utf-8'?>\n" + "".join(parts).encode("utf-8", "replace")
+
+
+def _escaped(markup: str, declared_entities: bool) -> str:
     if not declared_entities:
-        text = _NAMED_REFERENCE.sub(_numbered, text)
-    return b"<?xml version='1.0' encoding='utf-8'?>\n" + text.encode("utf-8", "replace")
+        markup = _NAMED_REFERENCE.sub(_numbered, markup)
+    return _BARE_LESS_THAN.sub("&lt;", _BARE_AMPERSAND.sub("&amp;", markup))
 
 
 def _valid_reference(found: re.Match[str]) -> str:
@@ -146,7 +158,7 @@ def _numbered(found: re.Match[str]) -> str:
     if found[1] in _XML_NAMES:
         return found[0]
     meant = html.entities.html5.get(found[1] + ";")
-    return "".join(f"&#{ord(mark)};" for mark in meant) if meant else found[0]
+    return "".join(f"&#{ord(mark)};" for mark in meant) if meant else f"&amp;{found[1]};"
 
 
 def _what_instead(text: str) -> str:
@@ -336,4 +348,8 @@ if __name__ == "__main__":
     _limit(int(sys.argv[1]))
     pipes[1].write(b"ready\n")
     pipes[1].flush()
-    main(*pipes)
+    try:
+        main(*pipes)
+    except MemoryError:
+        # At once: there is no memory to clean up with.
+        os._exit(OUT_OF_MEMORY)

@@ -1,0 +1,508 @@
+"""Feeds and pages parsed in processes that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.errors import ParseError
+from ingest.feeds import parse
+from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParsedPage, ParserPool
+from ingest.feeds.parse_child import MAX_ENTRIES, NotAFeedError, choose, parse_feed
+from ingest.settings import Fetch
+
+_T = TypeVar("_T")
+
+URL = "https://example.org/news/feed.xml"
+
+
+def in_pool(use: Callable[[ParserPool], Awaitable[_T]], **limits: float) -> _T:
+    async def run() -> _T:
+        async with ParserPool(Fetch(**limits)) as pool:  # type: ignore[arg-type]
+            return await use(pool)
+
+    return asyncio.run(run())
+
+
+def feed(body: bytes | str, content_type: str = "application/xml", **limits: float) -> ParsedFeed:
+    data = body.encode() if isinstance(body, str) else body
+    return in_pool(lambda pool: pool.feed(data, content_type, URL), **limits)
+
+
+def only_entry(body: bytes | str, content_type: str = "application/xml") -> ParsedEntry:
+    (entry,) = feed(body, content_type).entries
+    return entry
+
+
+def failure(body: bytes | str, **limits: float) -> ParseError:
+    with pytest.raises(ParseError) as caught:
+        feed(body, **limits)
+    assert str(caught.value).isprintable()
+    return caught.value
+
+
+def rss(items: str, head: str = "<title>World</title>") -> str:
+    return f'<?xml version="1.0"?><rss version="2.0"><channel>{head}{items}</channel></rss>'
+
+
+FULL_ENTRY = {
+    "title": "Rebels shell town",
+    "text": "Twelve died.\n\nThe army answered.",
+    "authors": ("Jane Doe",),
+    "published": datetime(2026, 11, 23, 22, 0, tzinfo=UTC),
+    "updated": datetime(2026, 11, 23, 22, 30, tzinfo=UTC),
+    "guid": "tag:example.org,2026:1",
+    "link": "https://example.org/a",
+}
+
+FORMATS = {
+    "RSS 2.0": """<?xml version="1.0"?>
+        <rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"
+          xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:atom="http://www.w3.org/2005/Atom">
+        <channel><title>World</title><language>en-gb</language><ttl>30</ttl><item>
+        <title>Rebels shell town</title><link>https://example.org/a</link>
+        <guid isPermaLink="false">tag:example.org,2026:1</guid><dc:creator>Jane Doe</dc:creator>
+        <pubDate>Tue, 24 Nov 2026 00:00:00 +0200</pubDate><atom:updated>2026-11-23T22:30:00Z</atom:updated>
+        <description>Twelve died.</description>
+        <content:encoded><![CDATA[<p>Twelve died.</p><p>The army answered.</p>]]></content:encoded>
+        </item></channel></rss>""",
+    "Atom": """<?xml version="1.0"?>
+        <feed xmlns="http://www.w3.org/2005/Atom" xml:lang="en-GB"><title>World</title><entry>
+        <title type="html">Rebels &lt;b&gt;shell&lt;/b&gt; town</title><link rel="self" href="https://example.org/self"/>
+        <link href="/a"/><id>tag:example.org,2026:1</id><author><name>Jane Doe</name><email>j@example.org</email></author>
+        <published>2026-11-24T00:00:00+02:00</published><updated>2026-11-23T22:30:00Z</updated>
+        <summary>Twelve died.</summary><content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml">
+        <p>Twelve died.</p><p>The army answered.</p></div></content></entry></feed>""",
+    "RSS 1.0": """<?xml version="1.0"?>
+        <rdf:RDF xmlns="http://purl.org/rss/1.0/" xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+          xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/"
+          xmlns:content="http://purl.org/rss/1.0/modules/content/">
+        <channel rdf:about="https://example.org/"><title>World</title><dc:language>en-GB</dc:language></channel>
+        <item rdf:about="tag:example.org,2026:1"><title>Rebels shell town</title><link>https://example.org/a</link>
+        <dc:creator>Jane Doe</dc:creator><dcterms:issued>2026-11-23T22:00:00Z</dcterms:issued>
+        <dc:date>2026-11-23T22:30:00Z</dc:date><description>Twelve died.</description>
+        <content:encoded>&lt;p&gt;Twelve died.&lt;/p&gt;
+        &lt;p&gt;The army answered.&lt;/p&gt;</content:encoded></item></rdf:RDF>""",
+    "JSON Feed": """{"version": "https://jsonfeed.org/version/1.1", "title": "World", "language": "en-GB", "items": [
+        {"id": "tag:example.org,2026:1", "url": "/a", "title": "Rebels shell town", "authors": [{"name": "Jane Doe"}],
+        "date_published": "2026-11-24T00:00:00+02:00", "date_modified": "2026-11-23T22:30:00Z", "language": "en-GB",
+        "summary": "Twelve died.", "content_html": "<p>Twelve died.</p><p>The army answered.</p>"}]}""",
+}
+
+
+@pytest.mark.parametrize("body", FORMATS.values(), ids=FORMATS)
+def test_every_format_says_the_same(body: str) -> None:
+    parsed = feed(body)
+    assert (parsed.title, parsed.language) == ("World", "en-GB")
+    (entry,) = parsed.entries
+    assert {name: getattr(entry, name) for name in FULL_ENTRY} == FULL_ENTRY
+
+
+def test_one_content_hash_whatever_the_format() -> None:
+    assert len({only_entry(body).content_hash for body in FORMATS.values()}) == 1
+
+
+def test_old_rss_without_anything_but_titles_is_read() -> None:
+    body = '<rss version="0.91"><channel><title>W</title><item><title>A</title></item><item><title>B</title></item>'
+    parsed = feed(body + "</channel></rss>")
+    assert [(entry.title, entry.text, entry.guid, entry.link) for entry in parsed.entries] == [
+        ("A", "", "", ""),
+        ("B", "", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "ttl"),
+    [
+        ("", None),
+        ("<ttl>60</ttl>", 3_600),
+        ("<ttl>soon</ttl>", None),
+        ("<ttl>-5</ttl>", None),
+        (f"<ttl>{'9' * 50}</ttl>", None),
+        ('<sy:updatePeriod xmlns:sy="http://purl.org/rss/1.0/modules/syndication/">hourly</sy:updatePeriod>', 3_600),
+        (
+            '<sy:updatePeriod xmlns:sy="http://purl.org/rss/1.0/modules/syndication/">daily</sy:updatePeriod>'
+            '<sy:updateFrequency xmlns:sy="http://purl.org/rss/1.0/modules/syndication/">4</sy:updateFrequency>',
+            21_600,
+        ),
+    ],
+)
+def test_a_feed_says_how_often_to_come(head: str, ttl: float | None) -> None:
+    assert feed(rss("<item><title>A</title></item>", head)).ttl == ttl
+
+
+@pytest.mark.parametrize(
+    ("item", "title", "text"),
+    [
+        ("<title>A &amp; B</title><description>x</description>", "A & B", "x"),
+        ("<title>A & B</title><description>x</description>", "A & B", "x"),
+        ("<title>A</title><description>AT&T &nbsp; caf&eacute; &mdash; &#233;</description>", "A", "AT&T café — é"),
+        ("<title>A</title><description>caf&eacute;&hellip;</description>", "A", "café…"),
+        ("<title>A</title><description>bad &#xD800; &#0; &#99999999999; refs</description>", "A", "bad � � � refs"),
+        ("<title>A\x0bB</title><description>x\x01y\x1fz</description>", "AB", "xyz"),
+        ("<title>A</title><description><p>unescaped <b>markup</p></description>", "A", "unescaped markup"),
+        ("<title><![CDATA[A <i>b</i> &amp; c]]></title>", "A b & c", ""),
+        ("<title>Tom &amp;amp; Jerry</title>", "Tom & Jerry", ""),
+        ("<title>A</title><unknown>u</unknown><x:y>z</x:y><description>x</description>", "A", "x"),
+        ("<title>A</title><description>Line one&lt;br&gt;line two</description>", "A", "Line one\nline two"),
+        ("<description>&lt;p&gt;No title.&lt;/p&gt;</description>", "", "No title."),
+        ("<title>A</title><description>A&lt;br/&gt;Body</description>", "A", "Body"),
+    ],
+)
+def test_broken_but_readable_entries_are_read(item: str, title: str, text: str) -> None:
+    entry = only_entry(rss(f"<item>{item}</item>"))
+    assert (entry.title, entry.text) == (title, text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rss("<item><title>A</title></item><item><title>B</title></item>")[:-30],
+        "\n\n  " + rss("<item><title>A</title></item>"),
+        rss("<item><title>A</title></item>") + "<p>trailing advertisement</p>",
+        rss("<item><title>A</title></item>").replace("</channel>", ""),
+        rss("<item><title>A</title><description>open").replace("</channel></rss>", ""),
+        '<!DOCTYPE rss SYSTEM "http://my.netscape.com/publish/formats/rss-0.91.dtd">'
+        '<rss version="0.91"><channel><item><title>A</title></item></channel></rss>',
+        rss("<item><title>A</title></item>").replace('"1.0"?>', '"1.0" encoding="no-such-encoding"?>'),
+    ],
+    ids=["cut off", "space first", "junk last", "channel left open", "item left open", "doctype", "unknown encoding"],
+)
+def test_broken_but_readable_feeds_yield_their_entries(body: str) -> None:
+    assert feed(body).entries[0].title == "A"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared"),
+    [
+        *((encoding, declared) for encoding in ("utf-8", "utf-16") for declared in (None, "in the feed", "wrongly")),
+        # Where nothing, or something wrong, is declared, one eight-bit encoding cannot be told from another.
+        *((encoding, "in the feed") for encoding in ("windows-1251", "koi8-r", "iso-8859-5")),
+        *((encoding, "in the header") for encoding in ("utf-8", "windows-1251", "koi8-r", "iso-8859-5")),
+    ],
+)
+def test_feeds_are_read_in_every_encoding(encoding: str, declared: str | None) -> None:
+    names = {None: "", "in the feed": f' encoding="{encoding}"', "wrongly": ' encoding="iso-8859-1"'}
+    body = rss("<item><title>Взрыв в Киеве</title></item>").replace('"1.0"?>', f'"1.0"{names.get(declared, "")}?>')
+    content_type = f"text/xml; charset={encoding}" if declared == "in the header" else "text/xml"
+    assert only_entry(body.encode(encoding), content_type).title == "Взрыв в Киеве"
+
+
+@pytest.mark.parametrize(
+    ("link", "absolute"),
+    [
+        ("https://example.org/a?b=1&amp;c=2", "https://example.org/a?b=1&c=2"),
+        ("/a", "https://example.org/a"),
+        ("a", "https://example.org/news/a"),
+        ("//other.org/a", "https://other.org/a"),
+        ("https://example.org/a b", "https://example.org/a%20b"),
+        ("javascript:alert(1)", ""),
+        ("file:///etc/passwd", ""),
+        ("mailto:a@example.org", ""),
+        ("http://[broken", ""),
+        ("https://example.org/" + "a" * 5_000, ""),
+    ],
+)
+def test_links_are_absolute_web_links(link: str, absolute: str) -> None:
+    assert only_entry(rss(f"<item><title>A</title><link>{link}</link></item>")).link == absolute
+
+
+def test_a_guid_that_is_a_url_serves_as_link() -> None:
+    entry = only_entry(rss("<item><title>A</title><guid>https://example.org/a</guid></item>"))
+    assert entry.link == "https://example.org/a"
+    assert only_entry(rss('<item><title>A</title><guid isPermaLink="false">17</guid></item>')).link == ""
+    assert only_entry(rss("<item><title>A</title><guid>17</guid></item>")).guid == "17"
+
+
+@pytest.mark.parametrize(
+    ("element", "authors"),
+    [
+        ("<author>editor@example.org (Jane Doe)</author>", ("Jane Doe",)),
+        ("<author>editor@example.org</author>", ()),
+        ("<author>Jane &amp;amp; John</author>", ("Jane & John",)),
+        ("", ()),
+    ],
+)
+def test_authors_are_names_and_no_addresses(element: str, authors: tuple[str, ...]) -> None:
+    assert only_entry(rss(f"<item><title>A</title>{element}</item>")).authors == authors
+
+
+@pytest.mark.parametrize(
+    ("stamp", "moment"),
+    [
+        ("Tue, 24 Nov 2026 00:00:00 GMT", datetime(2026, 11, 24, tzinfo=UTC)),
+        ("24 Nov 2026 00:00 EST", datetime(2026, 11, 24, 5, tzinfo=UTC)),
+        ("2026-11-24T01:00:00+01:00", datetime(2026, 11, 24, tzinfo=UTC)),
+        ("2026-11-24", datetime(2026, 11, 24, tzinfo=UTC)),
+        ("yesterday, more or less", None),
+        ("", None),
+        ("24 Nov", None),
+    ],
+)
+def test_dates_are_moments_or_nothing(stamp: str, moment: datetime | None) -> None:
+    entry = only_entry(rss(f"<item><title>A</title><pubDate>{stamp}</pubDate></item>"))
+    assert (entry.published, entry.updated) == (moment, moment)
+
+
+LONG = "A sentence of the article. " * 30
+SHORT = "A sentence of the article."
+
+
+@pytest.mark.parametrize(
+    ("summary", "content", "text", "complete"),
+    [
+        (SHORT, LONG, LONG, True),
+        (SHORT, SHORT, SHORT, False),
+        ("", LONG, LONG, True),
+        (LONG, "", LONG, False),
+        (LONG * 3, "", LONG * 3, True),
+        (f"{LONG}\n\n{SHORT}\n\n{SHORT}", "", f"{LONG}\n\n{SHORT}\n\n{SHORT}", True),
+        (SHORT, LONG + "…", LONG + "…", False),
+        (SHORT, LONG + "[...]", LONG + "[...]", False),
+        (LONG, SHORT, LONG, False),
+        ("", "", "", False),
+    ],
+)
+def test_the_fuller_text_is_taken_and_known_to_be_whole_or_not(
+    summary: str, content: str, text: str, complete: bool
+) -> None:
+    assert choose(summary, content) == (text, complete)
+
+
+def test_no_more_entries_are_taken_than_allowed() -> None:
+    assert len(feed(rss("<item><title>A</title></item>" * (MAX_ENTRIES + 10))).entries) == MAX_ENTRIES
+
+
+def test_a_feed_without_entries_is_a_feed() -> None:
+    assert feed(rss("")).entries == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", "empty"),
+        ("   \n", "empty"),
+        ("<!DOCTYPE html><html><body><p>Not found</p></body></html>", "HTML page"),
+        ("just words", "not RSS"),
+        ("/etc/passwd", "not RSS"),
+        ("file:///etc/passwd", "not RSS"),
+        ("http://127.0.0.1/", "not RSS"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "not RSS"),
+        ("<svg xmlns='http://www.w3.org/2000/svg'/>", "not RSS"),
+        ("{}", "JSON"),
+        ('{"items": []}', "JSON"),
+        ("{broken", "JSON"),
+        ('{"a":' * 100_000, "JSON"),
+    ],
+)
+def test_what_is_no_feed_is_told_so(body: bytes | str, message: str) -> None:
+    error = failure(body)
+    assert error.kind == "not_a_feed"
+    assert message in str(error)
+
+
+def test_nothing_outside_the_body_is_read() -> None:
+    secret = '<!DOCTYPE rss [<!ENTITY secret SYSTEM "file:///etc/passwd">]>'
+    body = rss("<item><title>A</title><description>[&secret;]</description></item>").replace("<rss", f"{secret}<rss")
+    assert "root" not in only_entry(body).text
+
+
+def test_entities_that_a_feed_defines_are_expanded_but_not_exploded() -> None:
+    doctype = '<!DOCTYPE rss [\n<!ENTITY who "the army">\n]>'
+    body = rss("<item><title>A</title><description>By &who;.</description></item>").replace("<rss", f"{doctype}<rss")
+    assert only_entry(body).text == "By the army."
+    lots = "".join(f'\n<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+    bomb = f'<!DOCTYPE rss [\n<!ENTITY e0 "boom">{lots}\n]>'
+    body = rss("<item><title>A</title><description>&e11;</description></item>").replace("<rss", f"{bomb}<rss")
+    assert len(only_entry(body).text) < 1_000
+
+
+QUADRATIC = rss(f"<item><title>A</title><author>{'a' * 100_000}</author></item>").encode()
+GOOD = rss("<item><title>Good</title></item>").encode()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_feed_that_takes_too_long_disturbs_no_other(processes: int) -> None:
+    async def use(pool: ParserPool) -> None:
+        bad, *good = await asyncio.gather(
+            pool.feed(QUADRATIC), *(pool.feed(GOOD) for _ in range(5)), return_exceptions=True
+        )
+        assert isinstance(bad, ParseError)
+        assert bad.kind == "deadline"
+        assert [each.entries[0].title for each in good if isinstance(each, ParsedFeed)] == ["Good"] * 5
+
+    in_pool(use, parse_timeout=1.5, parse_processes=processes)
+
+
+def test_a_feed_that_takes_too_much_memory_disturbs_no_other() -> None:
+    async def use(pool: ParserPool) -> None:
+        with pytest.raises(ParseError) as caught:
+            await pool.feed(rss("<item><title>A</title><description>word</description></item>" * 100_000).encode())
+        assert caught.value.kind == "memory"
+        assert (await pool.feed(GOOD)).entries[0].title == "Good"
+
+    in_pool(use, parse_memory=60_000_000, parse_timeout=60)
+
+
+def children() -> set[int]:
+    """The parser processes of this one."""
+    tasks = Path("/proc/self/task").iterdir()
+    pids = {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    return {pid for pid in pids if b"parse_child" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def test_a_parser_that_was_killed_is_replaced() -> None:
+    async def use(pool: ParserPool) -> None:
+        await pool.feed(GOOD)
+        (pid,) = children()
+        slow = asyncio.create_task(pool.feed(QUADRATIC))
+        await asyncio.sleep(0.3)
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ParseError) as caught:
+            await slow
+        assert caught.value.kind == "crash"
+        assert "SIGKILL" in str(caught.value)
+        assert (await pool.feed(GOOD)).entries[0].title == "Good"
+        assert pid not in children()
+
+    in_pool(use, parse_processes=1)
+
+
+def test_a_parser_that_died_while_idle_costs_one_feed_at_most() -> None:
+    async def use(pool: ParserPool) -> None:
+        await pool.feed(GOOD)
+        os.kill(children().pop(), signal.SIGSEGV)
+        with pytest.raises(ParseError):
+            await pool.feed(GOOD)
+        assert (await pool.feed(GOOD)).entries[0].title == "Good"
+
+    in_pool(use, parse_processes=1)
+
+
+def test_no_parser_outlives_its_pool_or_a_cancelled_call() -> None:
+    before = children()
+
+    async def use(pool: ParserPool) -> None:
+        slow = asyncio.create_task(pool.feed(QUADRATIC))
+        await asyncio.sleep(0.3)
+        slow.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await slow
+        assert children() == before
+        await pool.feed(GOOD)
+
+    in_pool(use)
+    assert children() == before
+
+
+def test_no_more_parsers_run_than_allowed() -> None:
+    async def use(pool: ParserPool) -> None:
+        await asyncio.gather(*(pool.feed(GOOD) for _ in range(20)))
+        assert len(children()) == 3
+
+    in_pool(use, parse_processes=3)
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_parsers_know_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONFLICTWIRE_STORE", "postgresql://user:secret@host/db")
+
+    async def use(pool: ParserPool) -> None:
+        await pool.feed(GOOD)
+        assert b"secret" not in environment(children().pop())
+
+    in_pool(use)
+
+
+def test_a_parser_that_cannot_start_is_an_error_of_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parse, "_ROOT", "/nonexistent")
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    assert failure(GOOD).kind == "crash"
+
+
+def test_an_answer_that_is_no_feed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(pool: ParserPool) -> None:
+        monkeypatch.setattr(pool, "_ask", lambda body, **request: answer())
+        with pytest.raises(ParseError):
+            await pool.feed(GOOD)
+
+    async def answer() -> bytes:
+        return b'{"title": 1, "entries": "many"}'
+
+    in_pool(use)
+
+
+SNIPPETS = st.sampled_from(
+    "<item> </item> <title> </title> <![CDATA[ ]]> & &amp; &#xD800; &bogus; < > <description> </description> <link> </link> "
+    "</channel> </rss> <guid> </guid> <entry> <!-- --> <?pi ?> <!DOCTYPE \x00 \xff é <content:encoded> <p> </p>".split(
+        " "
+    )
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(st.one_of(SNIPPETS, st.text(max_size=5)), max_size=25).map("".join))
+def test_any_body_is_parsed_or_no_feed(inside: str) -> None:
+    body = rss(f"<item><title>First</title></item>{inside}").encode("utf-8", "surrogatepass")
+    parsed = parse_feed(body, "", URL)
+    assert parsed["entries"][0]["title"].startswith("First")
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_parsed_or_no_feed(body: bytes) -> None:
+    with contextlib.suppress(NotAFeedError):
+        parse_feed(body, "", URL)
+
+
+PAGE = """<!doctype html><html lang="en-GB"><head><title>Rebels shell town | Example News</title>
+<meta property="og:title" content="Rebels shell town"><meta name="author" content="Jane Doe">
+<meta property="article:published_time" content="2026-11-24T00:00:00+02:00"></head><body>
+<nav><ul><li><a href="/">Home</a></li><li><a href="/world">World</a></li><li><a href="/sport">Sport</a></li></ul></nav>
+<main><article><h1>Rebels shell town</h1>
+<p>Rebels shelled the town of Exville on Tuesday and killed at least twelve people, officials said on Wednesday.</p>
+<figure><img src="x.jpg"><figcaption>Smoke over another town in 2019</figcaption></figure>
+<p>The army said that it had answered with air strikes on positions east of the river, where no one is said to live.</p>
+<p>Talks are to go on in Geneva next week, a spokeswoman for the mediators said, though neither side has agreed.</p>
+</article></main><aside><h2>Most read</h2><ul><li><a href="/cats">Cats of the year</a></li></ul></aside>
+<footer>Cookie settings. All rights reserved.</footer><script>var tracking = "yes";</script></body></html>"""
+
+
+def page(body: bytes | str, content_type: str = "text/html", title: str = "", **limits: float) -> ParsedPage:
+    data = body.encode() if isinstance(body, str) else body
+    return in_pool(lambda pool: pool.page(data, content_type, title), **limits)
+
+
+def test_the_article_is_told_from_the_page_round_it() -> None:
+    found = page(PAGE, title="Rebels shell town")
+    first, second, third = found.text.split("\n\n")
+    assert first.startswith("Rebels shelled the town")
+    assert second.startswith("The army said")
+    assert third.endswith("neither side has agreed.")
+    assert (found.title, found.language, found.authors) == ("Rebels shell town", "en-GB", ("Jane Doe",))
+    assert found.published == datetime(2026, 11, 23, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", " ", "<", "<html>", "<!-- -->", "no markup", "\x00\x01", b"\xff\xfe\x00", "<p>" * 20_000, '{"a": 1}'],
+)
+def test_any_page_gives_text_or_none(body: bytes | str) -> None:
+    page(body, parse_timeout=60)
+
+
+def test_a_page_in_another_encoding_is_read() -> None:
+    body = PAGE.replace("Exville", "Éxville").replace("<head>", '<head><meta charset="iso-8859-1">')
+    assert "Éxville" in page(body.encode("latin-1")).text
