@@ -152,7 +152,7 @@ def _yaml_of(deployment: RunnerDeployment, work_pool: str) -> dict[str, object]:
 def _schedule_of(schedule: object) -> dict[str, object]:
     if isinstance(schedule, IntervalSchedule):
         return {
-            "interval": schedule.interval.total_seconds(),
+            "interval": int(schedule.interval.total_seconds()),
             "anchor_date": schedule.anchor_date.isoformat(),
             "timezone": schedule.timezone,
         }
