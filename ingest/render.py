@@ -128,7 +128,7 @@ def event_table(events: Iterable[EventRecord]) -> Table:
     table = new_table("coded", "type", "realis", "countries", "who → whom", "where", "dead", "conf", "article")
     for event in events:
         kind = Text(event.type, style=TYPE_STYLES.get(event.type, "white"))
-        row = [
+        row: list[str | Text | None] = [
             short_time(event.coded),
             kind.append(f"/{','.join(event.modes)}" if event.modes else "", style="not bold"),
             event.realis if event.status != "retracted" else "retracted",
@@ -166,12 +166,11 @@ def short_time(value: datetime | None) -> str:
     return format_time(value)[:16].replace("T", " ") if value else ""
 
 
-def _countries(event: Event | EventRecord) -> Sequence[str]:
+def _countries(event: Event | EventRecord) -> tuple[str, ...]:
     if isinstance(event, EventRecord):
         return event.countries
-    places = [event.location.country if event.location else None]
-    named = places + [actor.country for actor in (*event.actors, *event.recipients)]
-    return tuple(dict.fromkeys(country for country in named if country))
+    named = [event.location, *event.actors, *event.recipients]
+    return tuple(dict.fromkeys(each.country for each in named if each and each.country))
 
 
 def _who(event: Event | EventRecord) -> str:

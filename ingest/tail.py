@@ -10,7 +10,6 @@ from ingest.records import EventRecord, parse_event
 
 if TYPE_CHECKING:
     from ingest.broker import Reader, Record
-    from ingest.storage import EventFilter
 
 _BATCH = 500
 _POLL_SECONDS = 0.25
@@ -18,13 +17,13 @@ _POLL_SECONDS = 0.25
 
 def read_events(
     reader: Reader,
-    wanted: EventFilter,
+    wanted: Callable[[EventRecord], bool],
     *,
     follow: bool,
     stopped: Callable[[], bool] = lambda: False,
     on_unreadable: Callable[[Record, RecordError], None],
 ) -> Iterator[list[EventRecord]]:
-    """The events that match, batch by batch as they arrive; a batch may be empty.
+    """The events that are `wanted`, batch by batch as they arrive; a batch may be empty.
 
     Ends when `stopped()`, asked about four times a second, or, without `follow`, when all that was committed at the
     opening of the reader is read. A record that is no event goes to `on_unreadable` and is passed over.
@@ -39,7 +38,7 @@ def read_events(
             except RecordError as error:
                 on_unreadable(record, error)
                 continue
-            if wanted.matches(event):
+            if wanted(event):
                 batch.append(event)
         yield batch
         if not follow and reader.at_end():

@@ -58,7 +58,9 @@ def parse_request(line: bytes) -> Request:
         if name not in fields:
             raise ValueError(f"no field {name!r}")
         if not isinstance(value, kinds) or isinstance(value, bool):
-            raise ValueError(f"field {name!r} is no {' or '.join('whole number' if k is int else 'string' for k in kinds)}")
+            raise ValueError(
+                f"field {name!r} is no {' or '.join('whole number' if k is int else 'string' for k in kinds)}"
+            )
     published = fields.get("published")
     try:
         when = parse_when(published, datetime.now(UTC)) if published is not None else None
@@ -126,7 +128,9 @@ def code(
     ] = None,
     jsonl: Annotated[
         bool,
-        typer.Option("--jsonl", help='Read lines {"id", "text", "title"?, "published"?}, write lines {"id", "events"}.'),
+        typer.Option(
+            "--jsonl", help='Read lines {"id", "text", "title"?, "published"?}, write lines {"id", "events"}.'
+        ),
     ] = False,
     published: Annotated[
         str | None,
@@ -136,7 +140,9 @@ def code(
     model: ModelOption = None,
     format: Annotated[
         TextFormat | None,
-        typer.Option("--format", help="Lines to read, or one JSON event a line.", show_default="text; json with --jsonl"),
+        typer.Option(
+            "--format", help="Lines to read, or one JSON event a line.", show_default="text; json with --jsonl"
+        ),
     ] = None,
 ) -> None:
     """Code texts into events, without broker and store.
@@ -228,7 +234,9 @@ def evaluate(
     model: ModelOption = None,
     format: Annotated[TextFormat, typer.Option("--format", help="A table to read, or one JSON object.")] = "text",
 ) -> None:
-    """Score the coder on hand-coded sentences: precision, recall and F1 of each task.
+    """Score the coder on hand-coded sentences.
+
+    Precision, recall and F1 of triggers, types, modes, realis and each argument.
 
     \b
     Examples:

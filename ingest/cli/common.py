@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ingest.cli.values import parse_country, parse_type, parse_when
+from ingest.cli.values import REALIS, parse_country, parse_realis, parse_type, parse_when
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +35,8 @@ class Session:
     """One call of the program: the global options, and what they lead to."""
 
     options: dict[str, Any] = field(default_factory=dict)
+    config: Path | None = None
+    debug: bool = False
 
     @cached_property
     def settings(self) -> Settings:
@@ -176,8 +178,13 @@ CountryOption = Annotated[
     ),
 ]
 RealisOption = Annotated[
-    list[Literal["actual", "historical", "future", "hypothetical", "negated"]] | None,
-    typer.Option("--realis", help="Only events of this realis; may be repeated."),
+    list[str] | None,
+    typer.Option(
+        "--realis",
+        metavar="REALIS",
+        help=f"Only {', '.join(REALIS[:-1])} or {REALIS[-1]} events; may be repeated.",
+        autocompletion=lambda incomplete: [name for name in REALIS if name.startswith(incomplete)],
+    ),
 ]
 FeedOption = Annotated[
     list[str] | None, typer.Option("--feed", metavar="NAME", help="Only this feed; may be repeated.")
@@ -236,7 +243,7 @@ def wanted_events(
     query = EventFilter(
         types=tuple(_checked(parse_type, name) for name in types or ()),
         countries=tuple(_checked(parse_country, code) for code in countries or ()),
-        realis=tuple(realis or ()),
+        realis=tuple(_checked(parse_realis, name) for name in realis or ()),
         since=check_when(since),
         until=check_when(until),
         min_confidence=min_confidence,

@@ -35,7 +35,9 @@ _TABLE_ROWS = 50
 
 LimitOption = Annotated[
     int | None,
-    typer.Option("--limit", "-n", min=1, metavar="N", help=f"At most so many (default: {_TABLE_ROWS} in a table, else all)."),
+    typer.Option(
+        "--limit", "-n", min=1, metavar="N", help=f"At most so many (default: {_TABLE_ROWS} in a table, else all)."
+    ),
 ]
 
 
@@ -52,9 +54,9 @@ def tail(
         bool, typer.Option("--follow/--no-follow", help="Wait for more, or end when all that is there is read.")
     ] = True,
 ) -> None:
-    """Follow tagged events as they are coded; stop with Ctrl-C.
+    """Follow tagged events as they are coded.
 
-    Without --since it starts with what comes next (--no-follow: with the first that is there).
+    Goes on until Ctrl-C. Without --since it starts with what comes next (--no-follow: with the first that is there).
     A filter given several times lets any of its values pass; different filters must all pass.
 
     \b
@@ -76,9 +78,7 @@ def tail(
     if wanted.query.since:
         start = max(int(wanted.query.since.timestamp() * 1000), 0)
     with session.broker() as broker, closing(broker.reader(session.settings.topics.events, start)) as reader:
-        for batch in read_events(
-            reader, wanted.matches, follow=follow, stopped=reader_gone, on_unreadable=unreadable
-        ):
+        for batch in read_events(reader, wanted.matches, follow=follow, stopped=reader_gone, on_unreadable=unreadable):
             for event in batch:
                 if format == "json":
                     write_record(event)
@@ -187,8 +187,8 @@ def export(
       conflictwire export --format csv --since 2026-11-01 events.csv
       conflictwire export --format jsonl --country UKR - | gzip > ukraine.jsonl.gz
     """
-    from ingest.errors import ConflictwireError
     from ingest.export import export_events
+    from models.errors import ConflictwireError
 
     session = session_of(ctx)
     wanted = wanted_events(type, country, realis, feed, min_confidence, since, until, retracted)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+from models.events import Realis
+
+REALIS: tuple[str, ...] = get_args(Realis)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(?:\d{1,6}[smhdw])+")
@@ -48,4 +53,12 @@ def parse_type(text: str) -> str:
     name = text.strip().upper()
     if name not in TYPES:
         raise ValueError(f"{text!r} is no PLOVER type: give one of {', '.join(TYPES)}")
+    return name
+
+
+def parse_realis(text: str) -> str:
+    """The realis meant, in any case."""
+    name = text.strip().lower()
+    if name not in REALIS:
+        raise ValueError(f"{text!r} is no realis: give one of {', '.join(REALIS)}")
     return name
