@@ -158,7 +158,7 @@ def _meaning(error: Exception, driver_error: BaseException, shown: str) -> Excep
         return StoreUnavailable(f"{message}: may this role use the tables of Conflictwire?")
     if sqlstate.startswith(_LIMIT_EXCEEDED_CLASS) or isinstance(driver_error, _REJECTIONS):
         return StoreRejected(message)
-    if isinstance(driver_error, _BUGS):
+    if isinstance(driver_error, _BUGS) or getattr(driver_error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return error
     return StoreUnavailable(message)
 

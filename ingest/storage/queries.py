@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, cast
 
 import psycopg
@@ -19,10 +20,13 @@ from ingest.storage.decide import CodingKey, Decision, StoredArticle, coding_key
 from ingest.storage.tables import articles, codings, event_countries, events, feed_states, known
 from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known, Position
 
-Row = Mapping[Any, Any]
-
 _MAX_PARAMETERS = 10_000  # PostgreSQL takes 65,535 in a statement, SQLite 32,766
 _MAX_NUMBER = 2**63 - 1
+_SAME_REVISION = sa.and_(
+    event_countries.c.event_id == events.c.event_id,
+    event_countries.c.revision == events.c.revision,
+)
+_STREAMED_AT_ONCE = 500  # rows
 _DROPPED_AT_ONCE = 1000  # articles in a transaction, so that workers do not wait long
 
 
@@ -180,11 +184,6 @@ def article_row(article: Article) -> dict[str, Any]:
     return row | {"authors": json.dumps(article.authors, ensure_ascii=False)}
 
 
-def article_of(row: Row) -> Article:
-    """The article of a row; its text is empty where retention has dropped it."""
-    return Article(**{**row, "authors": tuple(json.loads(row["authors"])), "text": row["text"] or ""})
-
-
 def event_row(record: EventRecord, current: bool) -> dict[str, Any]:
     """The row of the table `events`."""
     location, date, dead, injured = record.location, record.date, record.dead, record.injured
@@ -219,42 +218,58 @@ def _bounded(number: int | None) -> int | None:
     return None if number is None else min(number, _MAX_NUMBER)
 
 
-def select_events(wanted: EventFilter, limit: int | None, newest_first: bool) -> sa.Select[Any]:
-    """The JSON of the current event revisions that `wanted` matches, by time of coding."""
-    order = (events.c.coded, events.c.event_id, events.c.revision)
-    return (
-        sa.select(events.c.record)
-        .where(events.c.current, *conditions(wanted))
-        .order_by(*(column.desc() if newest_first else column.asc() for column in order))
-        .limit(limit)
-    )
+def read_events(
+    connection: sa.Connection, wanted: EventFilter, limit: int | None, newest_first: bool
+) -> Iterator[EventRecord]:
+    """The current event revisions that `wanted` matches, by time of coding; a stream."""
+    rows = connection.execution_options(yield_per=_STREAMED_AT_ONCE).execute(select_events(wanted, limit, newest_first))
+    # An event of several of the countries comes once for each, one after the other.
+    unique = (next(same)[0] for _, same in groupby(rows, key=itemgetter(1, 2, 3)))
+    for record in islice(unique, limit):
+        yield parse_event(record.encode())
 
 
-def conditions(wanted: EventFilter) -> list[sa.ColumnElement[bool]]:
-    """`EventFilter.matches` in SQL, on the table `events`."""
-    found: list[sa.ColumnElement[bool]] = []
+def select_events(
+    wanted: EventFilter, limit: int | None, newest_first: bool
+) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """What `read_events` reads: JSON, time of coding, id and revision.
+
+    Each country is searched by itself, since its rows lie in the order wanted and a limit ends the search early.
+    """
+
+    def order(columns: Any) -> list[sa.UnaryExpression[Any]]:
+        keys = (columns[name] for name in ("coded", "event_id", "revision"))
+        return [key.desc() if newest_first else key.asc() for key in keys]
+
+    searches = [_select_events(wanted, country) for country in dict.fromkeys(wanted.countries) or (None,)]
+    first, *others = (search.order_by(*order(search.selected_columns)).limit(limit) for search in searches)
+    if not others:
+        return first
+    merged = sa.union_all(*(sa.select(search.subquery()) for search in (first, *others)))
+    return merged.order_by(*order(merged.selected_columns))
+
+
+def _select_events(wanted: EventFilter, country: str | None) -> sa.Select[Any]:
+    """`EventFilter.matches` in SQL; with `country` in place of the countries that are wanted."""
+    source = events if country is None else event_countries
+    statement = sa.select(events.c.record, source.c.coded, source.c.event_id, source.c.revision)
+    statement = statement.where(events.c.current, *_within(source.c.coded, wanted.since, wanted.until))
+    if country is not None:
+        statement = statement.where(_SAME_REVISION, event_countries.c.country == country)
     if wanted.types:
-        found.append(events.c.type.in_(wanted.types))
-    if wanted.countries:
-        key = (event_countries.c.event_id, event_countries.c.revision)
-        named = sa.select(*key).where(event_countries.c.country.in_(wanted.countries))
-        if wanted.types:
-            named = named.where(event_countries.c.type.in_(wanted.types))
-        named = named.where(*_within(event_countries.c.coded, wanted.since, wanted.until))
-        found.append(sa.tuple_(events.c.event_id, events.c.revision).in_(named))
+        statement = statement.where(source.c.type.in_(wanted.types))
     if wanted.realis:
-        found.append(events.c.realis.in_(wanted.realis))
-    found += _within(events.c.coded, wanted.since, wanted.until)
+        statement = statement.where(events.c.realis.in_(wanted.realis))
     if wanted.min_confidence is not None:
-        found.append(events.c.confidence >= wanted.min_confidence)
-    found += _within(events.c.published, wanted.published_since, wanted.published_until)
+        statement = statement.where(events.c.confidence >= wanted.min_confidence)
+    statement = statement.where(*_within(events.c.published, wanted.published_since, wanted.published_until))
     if wanted.feed is not None:
-        found.append(events.c.feed == wanted.feed)
+        statement = statement.where(events.c.feed == wanted.feed)
     if wanted.article_id is not None:
-        found.append(events.c.article_id == wanted.article_id)
+        statement = statement.where(events.c.article_id == wanted.article_id)
     if not wanted.include_retracted:
-        found.append(events.c.status != "retracted")
-    return found
+        statement = statement.where(events.c.status != "retracted")
+    return statement
 
 
 def _within(
@@ -268,8 +283,16 @@ def _within(
     return bounds
 
 
+def read_articles(connection: sa.Connection, feed: str | None, limit: int | None) -> Iterator[Article]:
+    """The articles, of `feed` alone where it is given, the last fetched first; a stream."""
+    statement = select_articles(feed, limit)
+    rows = connection.execution_options(yield_per=_STREAMED_AT_ONCE).execute(statement).mappings()
+    for row in rows:
+        yield Article(**{**row, "authors": json.loads(row["authors"]), "text": row["text"] or ""})
+
+
 def select_articles(feed: str | None, limit: int | None) -> sa.Select[Any]:
-    """The articles, of `feed` alone where it is given, the last fetched first."""
+    """What `read_articles` reads."""
     statement = sa.select(articles).order_by(articles.c.fetched.desc(), articles.c.article_id.desc()).limit(limit)
     return statement if feed is None else statement.where(articles.c.feed == feed)
 
@@ -278,9 +301,6 @@ def count(connection: sa.Connection) -> Counts:
     """How much there is. Reads whole tables."""
     number = sa.func.count()
     valid = (events.c.current, events.c.status != "retracted")
-    same_revision = (event_countries.c.event_id == events.c.event_id) & (
-        event_countries.c.revision == events.c.revision
-    )
 
     def size(table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
         return connection.execute(sa.select(number).select_from(table).where(*where)).scalar_one()
@@ -298,7 +318,7 @@ def count(connection: sa.Connection) -> Counts:
         feeds=size(feed_states),
         known=size(known),
         types=tally(events.c.type, events),
-        countries=tally(event_countries.c.country, event_countries.join(events, same_revision)),
+        countries=tally(event_countries.c.country, event_countries.join(events, _SAME_REVISION)),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from ingest.records import Article, EventRecord, parse_event
+from ingest.records import Article, EventRecord
 from ingest.settings import describe_url
 from ingest.storage import queries
 from ingest.storage.connect import Conflict, open_engine, transaction
@@ -21,7 +21,6 @@ from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known,
 _T = TypeVar("_T")
 
 _ATTEMPTS = 3
-_STREAMED_AT_ONCE = 500  # rows
 
 
 class Store:
@@ -82,20 +81,16 @@ class Store:
 
         A stream out of one snapshot: it needs little memory however many there are, and a connection until its end.
         """
-        statement = queries.select_events(filter, limit, newest_first)
         with self._reading() as connection:
-            for record in connection.execution_options(yield_per=_STREAMED_AT_ONCE).scalars(statement):
-                yield parse_event(record.encode())
+            yield from queries.read_events(connection, filter, limit, newest_first)
 
     def articles(self, feed: str | None = None, limit: int | None = None) -> Iterator[Article]:
         """The latest revisions of the articles, the last fetched first; streamed as `events` does.
 
         The text is empty where retention has dropped it.
         """
-        statement = queries.select_articles(feed, limit)
         with self._reading() as connection:
-            for row in connection.execution_options(yield_per=_STREAMED_AT_ONCE).execute(statement).mappings():
-                yield queries.article_of(row)
+            yield from queries.read_articles(connection, feed, limit)
 
     def feed_states(self) -> dict[str, FeedState]:
         """What is known of each feed that was ever pulled, by name."""

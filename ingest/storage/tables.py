@@ -111,8 +111,8 @@ for _name, _columns in {
     sa.Index(
         _name,
         *(events.c[column] for column in _columns),
-        postgresql_where=events.c.current,
-        sqlite_where=events.c.current,
+        postgresql_where=sa.text("current"),
+        sqlite_where=sa.text("current = 1"),  # the very words of the queries, or SQLite does not use the index
     )
 
 # The countries of each event revision: of its location, actors and recipients. The key has all that a search by

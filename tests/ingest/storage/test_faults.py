@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from ingest.errors import SettingsError, StoreRejected, StoreUnavailable
 from ingest.storage import EventFilter, Store, connect
@@ -121,6 +122,12 @@ def test_sqlite_that_is_locked_for_too_long_is_unavailable(tmp_path: Path, monke
     assert len(store.apply([coding(0, article(), EVENT)])[0]) == 1
     store.close()
     other.close()
+
+
+def test_a_bug_is_not_taken_for_a_server_that_is_away(store: Store) -> None:
+    with pytest.raises(sa.exc.DBAPIError, match="nonsense"), store._reading() as connection:
+        connection.exec_driver_sql("SELECT nonsense")
+    assert store.counts().events == 0
 
 
 @pytest.mark.postgres

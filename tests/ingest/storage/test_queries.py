@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.records import EventRecord
-from ingest.storage import EventFilter, Store
+from ingest.storage import EventFilter, Store, queries
 from models.events import Event
 from tests.ingest.storage.samples import BARE, EVENT, NOON, article, at, coding, outline, record, triggered
 
@@ -101,6 +103,39 @@ def test_each_test_of_a_filter_can_be_passed_and_failed(filled: tuple[Store, lis
         assert {event.article.article_id for event in store.events(wanted)} == expected, wanted
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(
+            queries.select_events(wanted, 100, newest_first)
+            for newest_first in (True, False)
+            for wanted in (
+                EventFilter(),
+                EventFilter(types=("ASSAULT",)),
+                EventFilter(types=("ASSAULT", "PROTEST"), realis=("actual",), include_retracted=True),
+                EventFilter(countries=("SYR",)),
+                EventFilter(countries=("SYR", "IRQ"), types=("ASSAULT",), since=at(0), until=at(1)),
+                EventFilter(published_since=at(0), published_until=at(1)),
+                EventFilter(feed="wire", min_confidence=0.5),
+                EventFilter(article_id="a"),
+            )
+        ),
+        queries.select_articles(None, 100),
+        queries.select_articles("wire", 100),
+    ],
+)
+def test_queries_read_no_whole_table(module_store: Store, statement: sa.GenerativeSelect) -> None:
+    with module_store._reading() as connection:
+        sqlite = connection.dialect.name == "sqlite"
+        if not sqlite:
+            # So small a table is read whole for good reason; what is asked is whether an index could be used.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
+        plan = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if sqlite else ''} {compiled}").all()
+    text = "\n".join(str(row) for row in plan)
+    assert not re.search(r"Seq Scan|SCAN (events|event_countries|articles)(?! USING)", text), text
+
+
 def test_retracted_events_of_an_unwanted_kind_do_not_match() -> None:
     assert not EventFilter(types=("PROTEST",)).matches(record())
     assert EventFilter(countries=("SYR",)).matches(record())
@@ -114,6 +149,8 @@ def test_events_come_by_time_of_coding_in_either_direction_up_to_a_limit(store: 
     assert list(store.events(EventFilter(include_retracted=True), newest_first=False)) == newest[::-1]
     assert list(store.events(EventFilter(include_retracted=True), limit=3)) == newest[:3]
     assert list(store.events(EventFilter(), limit=0)) == []
+    both = EventFilter(countries=("IRQ", "SYR", "IRQ"))
+    assert list(store.events(both, limit=3)) == [event for event in newest if both.matches(event)][:3]
 
 
 def test_events_are_a_stream_that_others_can_write_beside(store: Store) -> None:

@@ -75,9 +75,9 @@ def upgrade() -> None:
         "events_published": ["published"],
         "events_article": ["article_id"],
     }
-    current = sa.text("current")
+    on_postgresql, on_sqlite = sa.text("current"), sa.text("current = 1")
     for name, columns in indexes.items():
-        op.create_index(name, "events", columns, postgresql_where=current, sqlite_where=current)
+        op.create_index(name, "events", columns, postgresql_where=on_postgresql, sqlite_where=on_sqlite)
     op.create_table(
         "event_countries",
         sa.Column("country", key, primary_key=True),
