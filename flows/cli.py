@@ -25,6 +25,8 @@ def serve(every: EveryOption = 300) -> None:
     from flows import deployments
 
     deployments.serve(timedelta(seconds=every))
+    # It comes back from Ctrl-C only, which Prefect has caught.
+    raise typer.Exit(130)
 
 
 @app.command()

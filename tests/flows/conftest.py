@@ -9,8 +9,9 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import temporary_settings
 
+from ingest.settings import Settings
 from tests.ingest.feeds.site import Site
-from tests.ingest.pipeline import Pipeline, as_environment, embedded_settings
+from tests.ingest.pipeline import Pipeline, as_environment, embedded_settings, server_settings
 from tests.servers.prefect import QUIET
 
 
@@ -38,9 +39,20 @@ def prefect_client(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     """Embedded broker and SQLite, which flows find by the environment."""
-    pipeline = Pipeline(embedded_settings(tmp_path / "data"))
-    for name, value in (as_environment(pipeline.settings) | {"CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true"}).items():
+    yield from _found_by_flows(embedded_settings(tmp_path / "data"), monkeypatch)
+
+
+@pytest.fixture
+def on_kafka(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    """Kafka and SQLite, which flows find by the environment."""
+    yield from _found_by_flows(server_settings(tmp_path / "data", kafka, ""), monkeypatch)
+
+
+def _found_by_flows(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    for name, value in (as_environment(settings) | {"CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true"}).items():
         monkeypatch.setenv(name, value)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    pipeline = Pipeline(settings)
     yield pipeline
     pipeline.close()
 

@@ -1,0 +1,161 @@
+"""The deployments, on a real Prefect server: served here, or handed to a work pool."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import temporary_settings
+
+from flows import deployments, pull
+from flows.errors import PrefectUnreachable
+from tests.flows.looking import articles, artifact, eventually, rss, write_catalog
+from tests.ingest.feeds.site import Site, answer
+from tests.ingest.pipeline import Pipeline
+
+pytestmark = pytest.mark.prefect
+
+PROGRAM = [sys.executable, "-c", "from flows.cli import app; app()"]
+YAML = Path(__file__).parents[2] / "deploy" / "prefect.yaml"
+# What a server adds by itself.
+ITS_OWN = {"id", "created", "updated", "deployment_id", "flow_id", "work_queue_id", "last_polled", "status", "labels"}
+
+
+@contextmanager
+def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with children of its own, which end with it."""
+    with log.open("wb") as out:
+        started = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+
+
+def runs_of(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment])), limit=200
+    )
+
+
+def completed(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:
+    return [run for run in runs_of(client, deployment) if run.state and run.state.is_completed()]
+
+
+def waiting(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:
+    return [run for run in runs_of(client, deployment) if run.state and run.state.is_scheduled()]
+
+
+def as_deployed(client: SyncPrefectClient, name: str) -> dict[str, Any]:
+    """A deployment as the server has it, without what differs from one time to the next."""
+    found = client.read_deployment_by_name(name).model_dump(mode="json")
+    found["schedules"] = [
+        {key: value for key, value in schedule.items() if key not in ITS_OWN} for schedule in found["schedules"]
+    ]
+    found["limit"] = (found.pop("global_concurrency_limit") or {}).get("limit")
+    return {key: value for key, value in found.items() if key not in ITS_OWN}
+
+
+@pytest.fixture(autouse=True)
+def nothing_deployed(prefect_client: SyncPrefectClient) -> None:
+    """The server is shared, and deployments have fixed names."""
+    for deployment in prefect_client.read_deployments():
+        prefect_client.delete_deployment(deployment.id)
+
+
+def test_the_file_for_prefect_deploy_is_what_the_deployments_say() -> None:
+    assert YAML.read_text() == deployments.prefect_yaml(), "python -m flows.deployments > deploy/prefect.yaml"
+
+
+@pytest.mark.kafka
+def test_scheduled_runs_put_the_articles_of_feeds_into_kafka(
+    prefect_client: SyncPrefectClient, on_kafka: Pipeline, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.routes = {"/a": answer(rss("One", "Two")), "/b": answer(rss("Three"))}
+    catalog = write_catalog(tmp_path / "feeds.toml", {"a": f"{site.url}/a", "b": f"{site.url}/b"})
+    monkeypatch.setenv("CONFLICTWIRE_FEEDS", str(catalog))
+    with process([*PROGRAM, "serve", "--every", "3"], tmp_path / "serve.log") as served:
+        eventually(lambda: len(articles(on_kafka)) == 3, "three articles in Kafka")
+        deployment = prefect_client.read_deployment_by_name("pull-feeds/pull")
+        first = eventually(lambda: completed(prefect_client, deployment.id), "a run completed")[-1]
+        assert first.auto_scheduled
+        assert first.state
+        assert first.state.message == "2 feeds pulled: 3 new and 0 updated articles"
+        rows, _ = artifact(prefect_client, first.id, pull.ARTIFACT)
+        assert {row["feed"]: row["new"] for row in rows} == {"a": 2, "b": 1}
+
+        prefect_client.pause_deployment(deployment.id)
+        eventually(lambda: not waiting(prefect_client, deployment.id), "nothing scheduled while paused")
+        served.send_signal(signal.SIGINT)
+        assert served.wait(30) == 130
+    assert sorted(article.title for article in articles(on_kafka)) == ["One", "Three", "Two"]
+
+
+def test_deploying_by_command_or_by_prefect_deploy_is_the_same_and_workers_run_it(
+    prefect_client: SyncPrefectClient, embedded: Pipeline, site: Site, tmp_path: Path
+) -> None:
+    names = deployments.deploy()
+    assert names == ["pull-feeds/pull", "maintain/maintain"]
+    by_command = {name: as_deployed(prefect_client, name) for name in names}
+    for name in names:
+        prefect_client.delete_deployment(prefect_client.read_deployment_by_name(name).id)
+    subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(YAML)],
+        check=True,
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    assert {name: as_deployed(prefect_client, name) for name in names} == by_command
+    assert by_command["pull-feeds/pull"]["work_pool_name"] == deployments.WORK_POOL
+    assert by_command["pull-feeds/pull"]["limit"] == 1
+
+    prefect_client.pause_deployment(prefect_client.read_deployment_by_name("maintain/maintain").id)
+    deployments.deploy()
+    paused = {name: prefect_client.read_deployment_by_name(name).paused for name in names}
+    assert paused == {"pull-feeds/pull": False, "maintain/maintain": True}, "what an operator paused stays so"
+
+    site.routes = {"/a": answer(rss("One", "Two"))}
+    catalog = write_catalog(tmp_path / "feeds.toml", {"a": f"{site.url}/a"})
+    deployment = prefect_client.read_deployment_by_name("pull-feeds/pull")
+    asked = prefect_client.create_flow_run_from_deployment(deployment.id, parameters={"feeds": str(catalog)})
+    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", deployments.WORK_POOL, "--type", "process"]
+    with process(worker, tmp_path / "worker.log"):
+
+        def ended() -> FlowRun | None:
+            run = prefect_client.read_flow_run(asked.id)
+            return run if run.state and run.state.is_final() else None
+
+        run = eventually(ended, "the worker's run")
+    assert run.state
+    assert run.state.message == "1 feeds pulled: 2 new and 0 updated articles"
+    assert len(articles(embedded)) == 2
+
+
+@pytest.mark.parametrize("command", ["serve", "deploy"])
+@pytest.mark.parametrize(("url", "said"), [("http://127.0.0.1:9/api", "127.0.0.1:9"), ("", "PREFECT_API_URL")])
+def test_commands_say_that_there_is_no_prefect_api(command: str, url: str, said: str) -> None:
+    with temporary_settings({"api.url": url or None}), pytest.raises(PrefectUnreachable, match=said) as caught:
+        getattr(deployments, command)()
+    assert caught.value.exit_code == 3
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_holds_nothing_that_prefect_would_ignore() -> None:
+    from prefect.cli.deploy._models import DeploymentConfig
+
+    for deployment in yaml.safe_load(YAML.read_text())["deployments"]:
+        assert deployment.keys() <= DeploymentConfig.model_fields.keys()
