@@ -98,7 +98,7 @@ def _watch(reading: int, stop: threading.Event, grace: float, stopped: Stopped) 
 
     stopped.by = next_signal(None)
     stop.set()
-    _say("stopping; a second signal ends it at once")
+    _say("stopping")
     if second := next_signal(grace):
         _say("ended at once")
         os._exit(128 + second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -11,6 +12,9 @@ from datetime import datetime
 from ingest.records import Article
 from ingest.settings import Settings
 from models.events import AcledCode, Actor, Codes, Count, Event, Field, ModelInfo, Realis, Span
+
+# The driver's log shows what `ingest` says.
+log = logging.getLogger("ingest.keywords")
 
 MODEL = ModelInfo("keywords", "1")
 SECONDS = "KEYWORD_CODER_SECONDS"
@@ -60,6 +64,7 @@ class KeywordCoder:
 
     def events(self, text: str, title: str = "", min_confidence: float | None = None) -> list[Event]:
         """What is found, whatever the text says about failing."""
+        log.debug("coding")
         time.sleep(self.seconds)
         found = [*_find("title", title), *_find("text", text)]
         return [event for event in found if event.confidence >= (min_confidence or 0.0)]

@@ -65,6 +65,12 @@ def wait_for_workers(workers: Workers, count: int) -> set[int]:
     return pids(workers)
 
 
+def deep_in_an_article(workers: Workers, count: int) -> set[int]:
+    """The worker processes, once all have started and one is busy with an article."""
+    workers.wait_for('"coding"')
+    return {json.loads(line)["pid"] for line in workers.wait_for("worker started", count)}
+
+
 def wait_until_read(pipeline: Pipeline, workers: Workers) -> None:
     deadline = time.monotonic() + 90
     while pipeline.left():
@@ -154,8 +160,7 @@ def test_a_signal_ends_workers_within_ten_seconds_with_nothing_half_done(
 def test_a_batch_that_takes_too_long_is_abandoned(embedded: Pipeline, start: Callable[..., Workers]) -> None:
     publish(embedded, 20)
     workers = start(embedded.settings, count=2, seconds=60)
-    running = {_pid(line) for line in workers.wait_for("worker started", 2)}
-    time.sleep(1)  # until they have polled
+    running = deep_in_an_article(workers, 2)
     workers.kill(signal.SIGTERM)
     assert workers.wait(10) == 0
     assert gone(running, 0)
@@ -167,7 +172,7 @@ def test_a_batch_that_takes_too_long_is_abandoned(embedded: Pipeline, start: Cal
 def test_a_second_signal_ends_workers_at_once(embedded: Pipeline, start: Callable[..., Workers], count: int) -> None:
     publish(embedded, 20)
     workers = start(embedded.settings, count=count, seconds=60)
-    running = {_pid(line) for line in workers.wait_for("worker started", count)}
+    running = deep_in_an_article(workers, count)
     workers.kill(signal.SIGTERM)
     workers.wait_for("stopping")
     workers.kill(signal.SIGTERM)
@@ -229,7 +234,3 @@ def test_a_worker_that_crashes_is_started_again(embedded: Pipeline, start: Calla
     assert workers.wait_for("worker crashed")
     assert workers.wait_for("worker started", 2)
     assert len(embedded.agreed()) == events
-
-
-def _pid(line: str) -> int:
-    return int(json.loads(line)["pid"])
