@@ -190,7 +190,7 @@ class Puller:
         after = schedule.after_success(state, success, self._time())
         if not publications:
             await self._in_thread(self._store.save_feed_state, after)
-        visits = _PageVisits()
+        visits = _PageVisits(self._settings.fetch.per_host)
         for start in range(0, len(publications), BATCH):
             batch = publications[start : start + BATCH]
             async with asyncio.TaskGroup() as group:
@@ -206,16 +206,19 @@ class Puller:
         wanted = feed.full_text
         if wanted is None:
             wanted = self._settings.fetch.full_text and not entry.complete
-        if not wanted or not entry.link or visits.given_up:
+        if not wanted or not entry.link:
             return None
-        try:
-            fetched = await self._fetcher.get(entry.link, only_types=HTML_TYPES)
-            page = await self._parsers.page(fetched.body, fetched.content_type, entry.title)
-        except (FetchError, ParseError) as error:
-            visits.failed()
-            log.debug("page not read", extra={"feed": feed.name, "url": entry.link, "error": str(error)})
-            return None
-        visits.succeeded()
+        async with visits.turn:
+            if visits.given_up:
+                return None
+            try:
+                fetched = await self._fetcher.get(entry.link, only_types=HTML_TYPES)
+                page = await self._parsers.page(fetched.body, fetched.content_type, entry.title)
+            except (FetchError, ParseError) as error:
+                visits.failed()
+                log.debug("page not read", extra={"feed": feed.name, "url": entry.link, "error": str(error)})
+                return None
+            visits.succeeded()
         return page if says_more(page, entry) else None
 
     def _publish(
@@ -246,9 +249,10 @@ class Puller:
 
 
 class _PageVisits:
-    """Whether to go on asking a feed's site for pages."""
+    """Whose turn it is to ask a feed's site for a page, and whether to go on asking."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int) -> None:
+        self.turn = asyncio.Semaphore(at_once)
         self._failures = 0
 
     def failed(self) -> None:
