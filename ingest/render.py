@@ -7,7 +7,7 @@ markup), and so can neither move the cursor, nor recolour the screen, nor turn t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -29,6 +29,8 @@ _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 _SENTENCE_LIMIT = 400
 _NAME_LIMIT = 60
 _INDENT = 4
+# Nothing is cut or wrapped where no terminal sets a width.
+_UNBOUNDED = 100_000
 
 TYPE_STYLES = {
     "AGREE": "green",
@@ -67,7 +69,10 @@ def safe_json(text: str) -> str:
 
 def console_for(stream: str) -> Console:
     """A Rich console on `stdout` or `stderr`: colours on a terminal only and never where NO_COLOR is set."""
-    return Console(stderr=stream == "stderr", highlight=False, markup=False, emoji=False)
+    console = Console(stderr=stream == "stderr", highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    return console
 
 
 def print_event(console: Console, event: Event | EventRecord) -> None:
@@ -78,7 +83,7 @@ def print_event(console: Console, event: Event | EventRecord) -> None:
         return
     console.print(first)
     for line in others:
-        console.print(Padding(line, (0, 0, 0, _INDENT)))
+        console.print(Padding(line, (0, 0, 0, _INDENT), expand=False))
 
 
 def event_lines(event: Event | EventRecord) -> list[Text]:
@@ -125,7 +130,8 @@ def sentence_text(event: Event | EventRecord) -> Text:
 
 def event_table(events: Iterable[EventRecord]) -> Table:
     """A table of events, one row each."""
-    table = new_table("coded", "type", "realis", "countries", "who → whom", "where", "dead", "conf", "article")
+    columns = ("coded", "type", "realis", "countries", "who → whom", "where", "dead", "conf", "article")
+    table = new_table(*columns, wide=("who → whom", "where", "article"))
     for event in events:
         kind = Text(event.type, style=TYPE_STYLES.get(event.type, "white"))
         row: list[str | Text | None] = [
@@ -143,22 +149,21 @@ def event_table(events: Iterable[EventRecord]) -> Table:
     return table
 
 
-def new_table(*columns: str) -> Table:
-    """An empty table with one line a row."""
+def new_table(*columns: str, wide: Collection[str]) -> Table:
+    """An empty table with one line a row; where it does not fit, the columns in `wide` are cut."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+        table.add_column(column, no_wrap=column not in wide, overflow="ellipsis")
     return table
 
 
 def add_row(table: Table, cells: Sequence[str | Text | None]) -> None:
     """Add a row; plain strings are taken as hostile."""
-    table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell or "")) for cell in cells))
-
-
-def print_table(console: Console, table: Table) -> None:
-    """The table, cut to the terminal's width; elsewhere nothing is cut."""
-    console.print(table, width=None if console.is_terminal else 10_000)
+    row = [cell if isinstance(cell, Text) else Text(safe(cell or "")) for cell in cells]
+    for cell in row:
+        # Rich shortens only columns that it may wrap, so it is the cells that must not be.
+        cell.no_wrap, cell.overflow = True, "ellipsis"
+    table.add_row(*row)
 
 
 def short_time(value: datetime | None) -> str:

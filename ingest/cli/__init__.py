@@ -68,12 +68,15 @@ class Program(TyperGroup):
         if plugin is None:
             return command
         try:
-            loaded = typer.main.get_command(plugin.load())
+            # Under a program like ours, so that its help looks like ours and offers no completion of its own.
+            holder = typer.Typer(rich_markup_mode=None, add_completion=False)
+            holder.add_typer(plugin.load(), name=cmd_name)
+            holder.callback()(lambda: None)
+            group = typer.main.get_command(holder)
         except Exception as error:
             print(f"error: the commands of {plugin.value} cannot be loaded: {error}", file=sys.stderr)
             return None
-        loaded.name = cmd_name
-        return loaded
+        return getattr(group, "commands", {}).get(cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an expected error ends the program with its one line and its exit code."""

@@ -16,7 +16,8 @@ def doctor(
 ) -> None:
     """Check that all is well, and say what to do where it is not.
 
-    Looks at settings, broker, store, model and feeds, and whether store and topic hold the same events. Ends with 0 if all is well or there are warnings only, with 3 if a server cannot be reached, else with 1.
+    Looks at settings, broker, store, model and feeds, and whether store and topic hold the same events. Ends with 0 if
+    all is well or there are warnings only, with 3 if a server cannot be reached, else with 1.
 
     \b
     Example:

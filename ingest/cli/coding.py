@@ -118,7 +118,7 @@ def code(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="Plain text, one article a file; none or - is standard input.",
             exists=True,
             dir_okay=False,
@@ -229,7 +229,7 @@ def evaluate(
     ctx: typer.Context,
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Sentences in the corpus format.", exists=True, show_default=False),
+        typer.Argument(metavar="FILE", help="Sentences in the corpus format.", exists=True, show_default=False),
     ],
     model: ModelOption = None,
     format: Annotated[TextFormat, typer.Option("--format", help="A table to read, or one JSON object.")] = "text",

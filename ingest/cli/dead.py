@@ -39,11 +39,11 @@ def list_(
       conflictwire dead list --stage code --format json
     """
     from ingest.dead import DeadFilter, list_dead
-    from ingest.render import add_row, new_table, print_table, safe_json, short_time
+    from ingest.render import add_row, new_table, safe_json, short_time
 
     session = session_of(ctx)
     wanted = DeadFilter(stage, exception, article, check_when(since))
-    table = new_table("id", "died", "article", "stage", "attempts", "exception", "message")
+    table = new_table("id", "died", "article", "stage", "attempts", "exception", "message", wide=("message",))
     with session.broker() as broker:
         for letter in list_dead(broker, session.settings, wanted):
             if format == "json":
@@ -53,7 +53,7 @@ def list_(
             row = [letter.letter_id, short_time(letter.died), key, failure.stage, str(failure.attempts)]
             add_row(table, [*row, failure.exception, failure.message])
     if table.row_count:
-        print_table(session.out, table)
+        session.out.print(table)
     elif format == "table":
         session.say("no dead letters")
 
@@ -61,7 +61,7 @@ def list_(
 @app.command()
 def show(
     ctx: typer.Context,
-    id: Annotated[str, typer.Argument(metavar="ID", help="As `dead list` shows it.", show_default=False)],
+    id: Annotated[str, typer.Argument(help="As `dead list` shows it.", show_default=False)],
     format: Annotated[TextFormat, typer.Option("--format", help="Lines to read, or one JSON object.")] = "text",
 ) -> None:
     """Show one dead letter: how it failed, and the record as it was.
@@ -95,7 +95,7 @@ def show(
 def replay(
     ctx: typer.Context,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="As `dead list` shows them.", show_default=False)
+        list[str] | None, typer.Argument(metavar="ID", help="As `dead list` shows them.", show_default=False)
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     stage: StageOption = None,

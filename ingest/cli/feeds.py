@@ -27,7 +27,7 @@ app = typer.Typer(help="The catalogue of feeds, with each feed's health.", no_ar
 @app.command()
 def add(
     ctx: typer.Context,
-    url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
+    url: Annotated[str, typer.Argument(show_default=False)],
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="What to call it.", show_default="the host's name")
     ] = None,
@@ -101,14 +101,16 @@ def list_(
       conflictwire feeds list --format json | jq -r 'select(.failures > 2) | .name'
     """
     from ingest.feeds.catalog import catalog_in_force
-    from ingest.render import add_row, new_table, print_table, safe_json, short_time
+    from ingest.render import add_row, new_table, safe_json, short_time
     from ingest.storage import FeedState
 
     session = session_of(ctx)
     feeds = catalog_in_force(session.settings)
     with session.store() as store:
         states = store.feed_states()
-    table = new_table("name", "health", "last read", "next due", "articles", "url", "last error")
+    table = new_table(
+        "name", "health", "last read", "next due", "articles", "url", "last error", wide=("name", "url", "last error")
+    )
     for feed in feeds:
         state = states.get(feed.name) or FeedState(feed.name)
         if format == "json":
@@ -118,7 +120,7 @@ def list_(
         row = [feed.name, feed_health(feed, state), short_time(state.last_success), due, str(state.new_entries)]
         add_row(table, [*row, feed.url, state.last_error])
     if format == "table":
-        print_table(session.out, table)
+        session.out.print(table)
 
 
 def feed_health(feed: Feed, state: FeedState) -> str:
@@ -189,7 +191,7 @@ def check(
     ctx: typer.Context,
     urls: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[URL]...", help="A feed's address or name; all feeds without.", show_default=False),
+        typer.Argument(metavar="URL", help="A feed's address or name; all feeds without.", show_default=False),
     ] = None,
     format: Annotated[TableFormat, typer.Option("--format", help="A table, or one JSON object a line.")] = "table",
 ) -> None:
@@ -205,7 +207,7 @@ def check(
     from ingest.errors import CatalogError
     from ingest.feeds.catalog import Feed, catalog_in_force
     from ingest.records import format_time
-    from ingest.render import add_row, new_table, print_table, safe_json, short_time
+    from ingest.render import add_row, new_table, safe_json, short_time
 
     session = session_of(ctx)
     feeds = [feed for feed in catalog_in_force(session.settings) if feed.enabled]
@@ -218,7 +220,7 @@ def check(
             )
         feeds = [by_name.get(url) or Feed(url, url) for url in urls]
     answers = asyncio.run(check_feeds(feeds, session))
-    table = new_table("name", "entries", "newest", "seconds", "title or error")
+    table = new_table("name", "entries", "newest", "seconds", "title or error", wide=("name", "title or error"))
     for answer in answers:
         if format == "json":
             newest = format_time(answer.newest) if answer.newest else None
@@ -235,7 +237,7 @@ def check(
         what = answer.error or answer.title
         add_row(table, [answer.feed.name, found, short_time(answer.newest), f"{answer.seconds:.1f}", what])
     if format == "table":
-        print_table(session.out, table)
+        session.out.print(table)
     failed = sum(answer.error is not None for answer in answers)
     session.say(f"{len(answers) - failed} of {len(answers)} feeds can be read")
     if failed:

@@ -80,7 +80,8 @@ def run(
             def coded(batch: Batch) -> None:
                 tally.add_batch(batch)
                 show()
-                screen.print_events(batch.events)
+                if batch.events:
+                    screen.print_events(batch.events)
 
             Run(
                 broker=broker,
@@ -97,7 +98,7 @@ def run(
             ).run()
         from ingest.cli.summary import say_summary
 
-        say_summary(session, tally, store, before, time.monotonic() - began)
+        say_summary(session, tally, store, before, time.monotonic() - began, stop.is_set())
     raise typer.Exit(1 if _all_failed(tally.feeds.values()) else stopped.exit_code)
 
 
@@ -199,8 +200,8 @@ def worker(
 ) -> None:
     """Code the articles in the broker; store and publish their events.
 
-    Goes on until Ctrl-C. Workers of one group share the articles, on this machine and others. Whatever kills a worker, no article is lost and
-    no event published twice.
+    Goes on until Ctrl-C. Workers of one group share the articles, on this machine and others. Whatever kills a worker, no
+    article is lost and no event published twice.
 
     \b
     Examples:

@@ -107,7 +107,7 @@ def events(
       conflictwire events --country SDN --since 3d
       conflictwire events --type PROTEST --format json | jq -r .location.name
     """
-    from ingest.render import event_table, print_table
+    from ingest.render import event_table
 
     session = session_of(ctx)
     wanted = wanted_events(type, country, realis, feed, min_confidence, since, until, retracted)
@@ -121,7 +121,7 @@ def events(
     if not shown:
         session.say("no events: `conflictwire doctor` says whether all is well, `conflictwire run` pulls and codes")
         return
-    print_table(session.out, event_table(shown))
+    session.out.print(event_table(shown))
     if len(rows) > len(shown):
         session.say(f"the newest {len(shown)}; --limit shows more", style="dim")
 
@@ -139,7 +139,7 @@ def articles(
       conflictwire articles --feed sahel-desk --limit 20
       conflictwire articles --format json | jq -r .title
     """
-    from ingest.render import add_row, new_table, print_table, safe_json, short_time
+    from ingest.render import add_row, new_table, safe_json, short_time
 
     session = session_of(ctx)
     with session.store() as store:
@@ -152,19 +152,19 @@ def articles(
     if not shown:
         session.say("no articles: `conflictwire run` or `conflictwire pull` reads the feeds")
         return
-    table = new_table("published", "feed", "title", "language", "revision", "characters", "url")
+    table = new_table("published", "feed", "title", "language", "revision", "characters", "url", wide=("title", "url"))
     for article in shown:
         size, revision = str(len(article.text)), str(article.revision)
         published = short_time(article.published or article.fetched)
         add_row(table, [published, article.feed, article.title, article.language, revision, size, article.url])
-    print_table(session.out, table)
+    session.out.print(table)
     if len(rows) > len(shown):
         session.say(f"the newest {len(shown)}; --limit shows more", style="dim")
 
 
 def export(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - is standard output.", show_default=False)],
+    file: Annotated[str, typer.Argument(help="Where to; - is standard output.", show_default=False)],
     format: Annotated[
         Literal["csv", "jsonl"], typer.Option("--format", "-f", help="CSV, one flat row an event, or JSON lines.")
     ],

@@ -84,6 +84,8 @@ class Screen:
 
     def write_above(self, text: str) -> int:
         """Write to standard error, above the progress line."""
+        if not text:  # a console that captures what is printed writes nothing, but it writes it
+            return 0
         with self._lock:
             self._clear()
             self._stderr.write(text)

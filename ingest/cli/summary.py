@@ -24,10 +24,12 @@ _TOP_COUNTRIES = 8
 _SHOWN_FAILURES = 5
 
 
-def say_summary(session: Session, tally: Tally, store: Store, before: datetime | None, seconds: float) -> None:
+def say_summary(
+    session: Session, tally: Tally, store: Store, before: datetime | None, seconds: float, stopped: bool
+) -> None:
     """Print the summary on standard error. `before`: when feeds were last read before this run."""
     next_due = min((s.next_due for s in store.feed_states().values() if s.next_due and not s.disabled), default=None)
-    for line in summary_lines(tally, store.counts(), before, next_due, seconds, commands(session)):
+    for line in summary_lines(tally, store.counts(), before, next_due, seconds, stopped, commands(session)):
         session.err.print(line, soft_wrap=True)
 
 
@@ -37,11 +39,14 @@ def summary_lines(
     before: datetime | None,
     next_due: datetime | None,
     seconds: float,
+    stopped: bool,
     commands: Sequence[str],
 ) -> list[Text]:
     """The lines of the summary."""
     lines = [Text()]
-    if tally.nothing_new:
+    if stopped:
+        lines.append(Text(f"stopped after {seconds:.1f} s", style="bold"))
+    elif tally.nothing_new:
         since = f" since {short_time(before)} UTC" if before else ""
         lines.append(Text(f"nothing new{since} ({seconds:.1f} s)", style="bold"))
         if tally.feeds_that("not_due"):
@@ -54,23 +59,8 @@ def summary_lines(
     lines.append(_feeds(tally))
     for name, error in list(tally.failed.items())[:_SHOWN_FAILURES]:
         lines.append(Text(safe(f"            {name}: {error}"), style="yellow"))
-    unchanged = max(tally.entries - tally.new - tally.updated, 0)
-    lines.append(
-        Text(f"  articles  {tally.new} new, {tally.updated} updated, {unchanged} unchanged; {tally.coded} coded")
-    )
-    if tally.dead:
-        lines.append(Text(f"            {tally.dead} could not be coded: conflictwire dead list", style="yellow"))
-    retracted = f", {tally.retracted} retracted" if tally.retracted else ""
-    lines.append(Text(f"  events    {tally.types.total()}{retracted}"))
-    if tally.types:
-        lines[-1].append(": ")
-        for kind, number in tally.types.most_common():
-            lines[-1].append(kind, style=TYPE_STYLES.get(kind, "")).append(f" {number}  ")
-        lines[-1].rstrip()
-    if tally.countries:
-        named = [f"{code} {number}" for code, number in tally.countries.most_common(_TOP_COUNTRIES)]
-        more = len(tally.countries) - len(named)
-        lines.append(Text(f"  countries {'  '.join(named)}{f'  and {more} more' if more else ''}"))
+    if not tally.nothing_new:
+        lines += _news(tally)
     lines.append(Text(f"  in all    {counts.articles} articles and {counts.events} events in the store"))
     lines.append(Text("  try next"))
     lines += [Text(f"    {command}", style="cyan") for command in commands[1:]]
@@ -87,6 +77,23 @@ def _feeds(tally: Tally) -> Text:
     }
     found = [f"{number} {word}" for status, word in words.items() if (number := tally.feeds_that(status))]
     return Text(f"  feeds     {len(tally.feeds)}: {', '.join(found) or 'none'}")
+
+
+def _news(tally: Tally) -> list[Text]:
+    unchanged = max(tally.entries - tally.new - tally.updated, 0)
+    articles = f"{tally.new} new, {tally.updated} updated, {unchanged} unchanged; {tally.coded} coded"
+    retracted = f", {tally.retracted} retracted" if tally.retracted else ""
+    events = Text(f"  events    {tally.types.total()}{retracted}")
+    for number, (kind, count) in enumerate(tally.types.most_common()):
+        events.append("  " if number else ": ").append(kind, style=TYPE_STYLES.get(kind, "")).append(f" {count}")
+    lines = [Text(f"  articles  {articles}"), events]
+    if tally.dead:
+        lines.append(Text(f"  dead      {tally.dead} could not be coded: conflictwire dead list", style="yellow"))
+    if tally.countries:
+        named = [f"{code} {count}" for code, count in tally.countries.most_common(_TOP_COUNTRIES)]
+        more = len(tally.countries) - len(named)
+        lines.append(Text(f"  countries {'  '.join(named)}{f'  and {more} more' if more else ''}"))
+    return lines
 
 
 def commands(session: Session) -> list[str]:
