@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,10 +13,10 @@ from ingest.errors import StoreRejected, StoreUnavailable
 from ingest.records import EventRecord
 from ingest.storage import EventFilter, Store, connect, queries
 from models.events import Count, ModelInfo
+from tests.ingest.storage.processes import race
 from tests.ingest.storage.samples import BARE, EVENT, NOON, article, at, coding, outline, triggered
 
 EVERYTHING = EventFilter(include_retracted=True)
-ROOT = Path(__file__).parents[3]
 
 
 def stored(store: Store) -> list[EventRecord]:
@@ -248,25 +245,13 @@ def test_threads_that_decide_the_same_positions_agree(store_url: str) -> None:
 
 def test_processes_that_change_the_same_articles_at_once_lose_no_revision(store_url: str) -> None:
     """Different positions of one article, as when partitions were added: any order is right, a gap is not."""
-    program = f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
-from ingest.storage import Store
-from tests.ingest.storage.samples import *
-store = Store.open(sys.stdin.readline().strip())
+    program = """
+store = Store.open(url)
 for turn in range(10):
-    events = [triggered(sys.argv[1] + str(turn)), replace(EVENT, modes=(sys.argv[1], str(turn)))]
-    store.apply([coding(turn, article(name), *events, topic=sys.argv[1]) for name in "abc"])
+    events = [triggered(name + str(turn)), replace(EVENT, modes=(name, str(turn)))]
+    store.apply([coding(turn, article(letter), *events, topic=name) for letter in "abc"])
 """
-    processes = [
-        subprocess.Popen([sys.executable, "-c", program, name], stdin=subprocess.PIPE, text=True) for name in "xy"
-    ]
-    for process in processes:
-        assert process.stdin
-        process.stdin.write(store_url + "\n")
-        process.stdin.close()
-    assert [process.wait(60) for process in processes] == [0, 0]
-
+    assert race(program, "xy", store_url) == [0, 0]
     store = Store.open(store_url)
     counts = store.counts()
     assert (counts.articles, counts.codings) == (3, 60)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -19,9 +16,8 @@ from ingest.storage import EventFilter, FeedState, Store
 from ingest.storage.connect import open_engine
 from ingest.storage.migrate import downgrade, schema_version, upgrade
 from ingest.storage.tables import HEAD, metadata
+from tests.ingest.storage.processes import race
 from tests.ingest.storage.samples import BARE, EVENT, article, coding
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -116,22 +112,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(store_url: s
 
 
 def test_processes_can_open_a_new_database_at_once(store_url: str) -> None:
-    program = f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
-from ingest.storage import FeedState, Store
-Store.open(sys.stdin.readline().strip()).save_feed_state(FeedState(name=sys.argv[1]))
-"""
-    processes = [
-        subprocess.Popen([sys.executable, "-c", program, name], stdin=subprocess.PIPE, text=True) for name in "abc"
-    ]
-    for process in processes:
-        assert process.stdin
-        process.stdin.write(store_url + "\n")
-        process.stdin.flush()
-    for process in processes:
-        process.communicate(timeout=60)
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert race("Store.open(url).save_feed_state(FeedState(name=name))", "abc", store_url) == [0, 0, 0]
     store = Store.open(store_url)
     assert set(store.feed_states()) == set("abc")
     store.close()
