@@ -73,9 +73,10 @@ def test_unknown_fields_are_ignored() -> None:
         (json.dumps(ARTICLE | {"revision": 0}).encode(), "revision"),
         (json.dumps(ARTICLE | {"text": 5}).encode(), "text"),
         (json.dumps(ARTICLE | {"fetched": "soon"}).encode(), "fetched"),
+        (json.dumps(ARTICLE | {"fetched": "0001-01-01T00:00:00+05:00"}).encode(), "outside the years"),
         (json.dumps({key: value for key, value in ARTICLE.items() if key != "article_id"}).encode(), "article_id"),
     ],
-    ids=["empty", "not UTF-8", "array", "deep", "future", "revision", "text", "time", "missing"],
+    ids=["empty", "not UTF-8", "array", "deep", "future", "revision", "text", "time", "too early", "missing"],
 )
 def test_a_wrong_record_is_named(value: bytes, fault: str) -> None:
     with pytest.raises(RecordError, match=fault):
