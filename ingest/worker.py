@@ -198,9 +198,12 @@ def code_records(
         elif error := too_large(item, outcome):
             results.append(bury(record, "publish", error))
         else:
-            position = Position(record.topic, record.partition, record.offset)
-            results.append(Coding(position, item, tuple(outcome), datetime.now(UTC)))
+            results.append(Coding(_position(record), item, tuple(outcome), datetime.now(UTC)))
     return results
+
+
+def _position(record: Record) -> Position:
+    return Position(record.topic, record.partition, record.offset)
 
 
 def _each_coded(
@@ -242,6 +245,27 @@ def _code_alone(
                 return error
         stop.wait(backoff(attempt, chance()))
     raise AssertionError("unreachable")
+
+
+def resurrect(
+    store: Store, records: Sequence[Record], results: Sequence[Coding | DeadLetter]
+) -> list[Coding | DeadLetter]:
+    """`results`, with a coding in place of the letters of those articles that the store has decided already.
+
+    Delivered again after a death between the two commits, an article may fail that was coded the first time. Its events
+    are in the store and must get to the topic: `apply` answers as it did then. Raises StoreUnavailable.
+    """
+    failed: dict[int, Coding] = {}
+    for at, (record, result) in enumerate(zip(records, results, strict=True)):
+        if isinstance(result, DeadLetter) and isinstance(article := read(record), Article):
+            failed[at] = Coding(_position(record), article, (), datetime.now(UTC))
+    found = list(results)
+    for (at, coding), decided in zip(
+        failed.items(), store.decided(list(failed.values())) if failed else [], strict=True
+    ):
+        if decided:
+            found[at] = coding
+    return found
 
 
 def store_codings(
@@ -309,6 +333,7 @@ def _work_on(
     results = code_records(coder, records, settings.min_confidence, stop)
     coded = time.perf_counter()
     records = records[: len(results)]
+    results = resurrect(store, records, results)
     stored = store_codings(store, records, results)
     kept = time.perf_counter()
     if records:

@@ -13,7 +13,7 @@ from ingest.records import Article, EventRecord
 from ingest.settings import describe_url
 from ingest.storage import queries
 from ingest.storage.connect import Conflict, open_engine, transaction
-from ingest.storage.decide import decide
+from ingest.storage.decide import coding_key, decide
 from ingest.storage.migrate import schema_version, upgrade
 from ingest.storage.tables import feed_states
 from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known, StoreCheck
@@ -75,6 +75,12 @@ class Store:
                 return decision.answers
 
         return _repeated(attempt) if codings else []
+
+    def decided(self, codings: Sequence[Coding]) -> list[bool]:
+        """Whether `apply` has decided the record of each coding before, and will answer as it did then."""
+        with self._reading() as connection:
+            found = queries.decisions(connection, codings)
+        return [coding_key(coding) in found for coding in codings]
 
     def events(self, filter: EventFilter, limit: int | None = None, newest_first: bool = True) -> Iterator[EventRecord]:
         """The current revisions of the events that `filter` matches, in the order of their coding.

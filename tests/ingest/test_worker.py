@@ -405,6 +405,28 @@ def test_a_worker_that_dies_between_store_and_broker_loses_and_doubles_nothing(
     assert len(embedded.agreed()) == expected(articles)
 
 
+def test_an_article_that_was_stored_before_a_death_gets_published_though_it_cannot_be_coded_any_more(
+    pipeline: Pipeline,
+) -> None:
+    def die(number: int) -> None:
+        raise RuntimeError("a bug")
+
+    class Failing(KeywordCoder):
+        def events(self, text: str, title: str = "", min_confidence: float | None = None) -> list[Event]:
+            raise MemoryError
+
+    stored, never = article(1), article(2)
+    pipeline.publish([stored])
+    with pytest.raises(RuntimeError):
+        run_worker(FaultyBroker(pipeline.broker, die), pipeline.store, KeywordCoder(), pipeline.settings, once=True)  # type: ignore[arg-type]
+    assert len(pipeline.stored()) == expected([stored])
+    pipeline.publish([never])
+    stats = pipeline.work(Failing())
+    assert (stats.articles, stats.events, stats.dead) == (1, expected([stored]), 1)
+    assert len(pipeline.agreed()) == expected([stored])
+    assert [letter.key for letter in pipeline.dead()] == [b"article-00002"]
+
+
 class Committed:
     """A consumer that refuses what is above its limit, and keeps the rest: what a topic with small records does."""
 
