@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Pull feeds and maintain the store on Prefect's schedules.")
+from ingest.cli.common import session_of
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Pull feeds and maintain the store on Prefect's schedules.",
+)
 
 EveryOption = Annotated[
     float, typer.Option("--every", min=1, metavar="SECONDS", help="Seconds between two runs of the pull flow.")
@@ -15,13 +23,21 @@ EveryOption = Annotated[
 
 
 @app.command()
-def serve(every: EveryOption = 300) -> None:
+def serve(ctx: typer.Context, every: EveryOption = 300) -> None:
     """Run both flows on their schedules, in processes started here, until Ctrl-C.
 
     Needs a Prefect API (PREFECT_API_URL; `prefect server start` starts one), but no work pool and no worker.
 
-    Example: conflictwire flows serve --every 60
+    \b
+    Examples:
+      conflictwire flows serve
+      conflictwire flows serve --every 60
     """
+    session = session_of(ctx)
+    # A run is a process of its own, which learns of global options by its environment. A wrong setting is told here.
+    os.environ |= {f"CONFLICTWIRE_{name.upper()}": str(value) for name, value in session.options.items() if value}
+    session.make_data_dir()
+
     from flows import deployments
 
     deployments.serve(timedelta(seconds=every))
@@ -38,9 +54,12 @@ def deploy(
 ) -> None:
     """Hand both flows to a work pool, for workers that `prefect worker start --pool NAME` starts.
 
-    Does the same as `prefect deploy --all` with deploy/prefect.yaml. A deployment that is paused stays paused.
+    Does the same as `prefect deploy --all` with deploy/prefect.yaml, and prints the names. What is paused stays paused.
+    The flows run with the settings in the workers' environment, not with those given here.
 
-    Example: conflictwire flows deploy --pool conflictwire
+    \b
+    Example:
+      conflictwire flows deploy --pool conflictwire
     """
     from flows import deployments
 

@@ -76,9 +76,11 @@ class TaskPuller(Puller):
         return outcome
 
 
+_UNREACHABLE = "Unreachable"
+
+
 def _worth_another(_: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    passing = isinstance(state.data, PullResult) and state.data.error_kind in TRANSIENT
-    return passing and run.run_count <= len(RETRY_DELAYS)
+    return state.name == _UNREACHABLE and run.run_count <= len(RETRY_DELAYS)
 
 
 @task(
@@ -96,7 +98,8 @@ async def pull_feed(name: str, attempt: Callable[[], Awaitable[PullResult | Serv
     if isinstance(result, ServerUnreachable):
         return Failed(message=mask(str(result)))
     if result.status == "failed":
-        return Failed(message=mask(result.error or "no reason given"), data=result)
+        name = _UNREACHABLE if result.error_kind in TRANSIENT else "Failed"
+        return Failed(name=name, message=mask(result.error or "no reason given"))
     return Completed(message=f"{result.status}: {result.new} new, {result.updated} updated")
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,29 +18,16 @@ from prefect.settings import temporary_settings
 
 from flows import deployments, pull
 from flows.errors import PrefectUnreachable
-from tests.flows.looking import articles, artifact, eventually, rss, write_catalog
+from tests.flows.looking import articles, artifact, eventually, process, rss, write_catalog
 from tests.ingest.feeds.site import Site, answer
 from tests.ingest.pipeline import Pipeline
 
 pytestmark = pytest.mark.prefect
 
-PROGRAM = [sys.executable, "-c", "from flows.cli import app; app()"]
+PROGRAM = [sys.executable, "-c", "from ingest.cli import main; main()", "flows"]
 YAML = Path(__file__).parents[2] / "deploy" / "prefect.yaml"
 # What a server adds by itself.
 ITS_OWN = {"id", "created", "updated", "deployment_id", "flow_id", "work_queue_id", "last_polled", "status", "labels"}
-
-
-@contextmanager
-def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with children of its own, which end with it."""
-    with log.open("wb") as out:
-        started = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        yield started
-    finally:
-        if started.poll() is None:
-            os.killpg(started.pid, signal.SIGKILL)
-        started.wait()
 
 
 def runs_of(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:
@@ -88,7 +72,10 @@ def test_scheduled_runs_put_the_articles_of_feeds_into_kafka(
     site.routes = {"/a": answer(rss("One", "Two")), "/b": answer(rss("Three"))}
     catalog = write_catalog(tmp_path / "feeds.toml", {"a": f"{site.url}/a", "b": f"{site.url}/b"})
     monkeypatch.setenv("CONFLICTWIRE_FEEDS", str(catalog))
-    with process([*PROGRAM, "serve", "--every", "3"], tmp_path / "serve.log") as served:
+    # The runs are processes of their own, which options reach too.
+    monkeypatch.delenv("CONFLICTWIRE_BROKER")
+    command = [*PROGRAM, "serve", "--every", "3", "--broker", on_kafka.settings.broker]
+    with process(command, tmp_path / "serve.log") as served:
         eventually(lambda: len(articles(on_kafka)) == 3, "three articles in Kafka")
         deployment = prefect_client.read_deployment_by_name("pull-feeds/pull")
         first = eventually(lambda: completed(prefect_client, deployment.id), "a run completed")[-1]
@@ -159,3 +146,17 @@ def test_yaml_holds_nothing_that_prefect_would_ignore() -> None:
 
     for deployment in yaml.safe_load(YAML.read_text())["deployments"]:
         assert deployment.keys() <= DeploymentConfig.model_fields.keys()
+
+
+def test_the_program_ends_with_3_where_prefect_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    ended = subprocess.run([*PROGRAM, "deploy"], capture_output=True, text=True)
+    assert ended.returncode == 3
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: the Prefect API at http://127.0.0.1:9/api does not answer")
+
+
+def test_help_does_not_wait_for_prefect() -> None:
+    look = "import flows.cli, sys; sys.exit('prefect' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look]).returncode == 0

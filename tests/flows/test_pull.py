@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from prefect.client.schemas.objects import State
 
 from flows import pull
 from ingest.feeds.pull import PullResult
-from tests.flows.looking import articles, artifact, rss, task_runs, write_catalog
+from tests.flows.looking import articles, artifact, eventually, process, rss, task_runs, write_catalog
 from tests.ingest.feeds.site import Request, Site, answer
 from tests.ingest.keyword_coder import KeywordCoder
 from tests.ingest.pipeline import Pipeline
@@ -165,6 +166,8 @@ def test_a_connection_that_breaks_is_tried_again_and_counts_as_no_failure(
     assert state.message == "3 feeds pulled: 1 new and 0 updated articles; 2 failed"
     tasks = task_runs(prefect_client, run_id(state), set(feeds))
     assert {name: task.run_count for name, task in tasks.items()} == {"once": 2, "ever": 3, "busy": 1}
+    ends = {name: (task.state.name, task.state.type.value) for name, task in tasks.items() if task.state}
+    assert ends == {"once": ("Completed", "COMPLETED"), "ever": ("Unreachable", "FAILED"), "busy": ("Failed", "FAILED")}
     failures = {name: found.failures for name, found in embedded.store.feed_states().items()}
     assert failures == {"once": 0, "ever": 1, "busy": 1}, "a run counts as one failure, however often it tried"
 
@@ -228,3 +231,28 @@ def test_runs_that_overlap_double_no_event(
     assert {article.title for article in articles(embedded)} == {"One", "Two", "Three"}
     embedded.work(KeywordCoder())
     assert len(embedded.agreed()) == 30, "ten events an article, each once on the topic and in the store"
+
+
+def test_a_run_that_is_killed_loses_nothing(
+    prefect_client: SyncPrefectClient, embedded: Pipeline, site: Site, tmp_path: Path
+) -> None:
+    asked = threading.Event()
+
+    def keep_waiting(connection: socket.socket, request: Request) -> None:
+        asked.set()
+        site.stopping.wait(60)
+
+    site.routes = {"/a": answer(rss("One", "Two")), "/b": keep_waiting}
+    catalog = str(write_catalog(tmp_path / "feeds.toml", {"a": f"{site.url}/a", "b": f"{site.url}/b"}))
+    flow = f"import asyncio, flows.pull; asyncio.run(flows.pull.pull_feeds(feeds={catalog!r}))"
+    with process([sys.executable, "-c", flow], tmp_path / "run.log") as killed:
+        eventually(lambda: len(articles(embedded)) == 2 and asked.is_set(), "one feed pulled, the other not")
+        killed.kill()
+        killed.wait()
+    site.routes["/b"] = answer(rss("Three"))
+
+    state = run(feeds=catalog, force=True)
+
+    assert state.is_completed()
+    assert {article.title for article in articles(embedded)} == {"One", "Two", "Three"}
+    assert embedded.store.feed_states().keys() == {"a", "b"}
