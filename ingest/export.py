@@ -126,8 +126,9 @@ def csv_lines(events: Iterable[EventRecord]) -> Iterator[bytes]:
 
 def _csv_line(row: Sequence[Cell]) -> bytes:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(row)
-    return line.getvalue().encode("utf-8", "replace")
+    # The writer quotes what holds a character of its line terminator, and readers take a bare CR for one.
+    csv.writer(line, lineterminator="\r\n").writerow(row)
+    return line.getvalue().removesuffix("\r\n").encode("utf-8", "replace") + b"\n"
 
 
 def jsonl_lines(events: Iterable[EventRecord]) -> Iterator[bytes]:

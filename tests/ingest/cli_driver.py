@@ -6,6 +6,7 @@ import os
 
 import models
 from ingest.cli import main
+from models.events import Event
 from tests.ingest.keyword_coder import MODEL, SECONDS, KeywordCoder
 
 
@@ -15,6 +16,9 @@ class StandIn(KeywordCoder):
     @classmethod
     def load(cls, path: object = None, threads: int | None = None) -> StandIn:
         return cls(float(os.environ.get(SECONDS, "0")))
+
+    def events(self, text: str, title: str | None = None, min_confidence: float | None = None) -> list[Event]:
+        return super().events(text, title or "", min_confidence)
 
 
 if __name__ == "__main__":
