@@ -33,9 +33,10 @@ def publish(broker: Broker, source: str) -> None:
 
 
 def copy(broker: Broker, source: str, target: str, group: str, hold: bool) -> None:
-    consumer = broker.consumer([source], group)
+    consumer = None
     while True:
         try:
+            consumer = consumer or broker.consumer([source], group)
             records = consumer.poll(7, 0.2)
             if not records:
                 continue
