@@ -67,9 +67,15 @@ def safe_json(text: str) -> str:
     return _UNSAFE_CHARACTER.sub(escape, text)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the program: Rich would end it here, as a failure."""
+        raise  # the BrokenPipeError that is being handled
+
+
 def console_for(stream: str) -> Console:
     """A Rich console on `stdout` or `stderr`: colours on a terminal only and never where NO_COLOR is set."""
-    console = Console(stderr=stream == "stderr", highlight=False, markup=False, emoji=False)
+    console = _Console(stderr=stream == "stderr", highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _UNBOUNDED
     return console
