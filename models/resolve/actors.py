@@ -6,14 +6,18 @@ What the words do not say is None.
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
+from importlib.resources import files
 from typing import NamedTuple
 
 from models.resolve import gazetteer
 from models.resolve.lexicon import Kind, Lexicon, Meaning, Token, lexicon, tokens
+from models.resolve.places import resolve_place
 from models.resolve.text import fold
 
 
@@ -41,44 +45,22 @@ _NOUN_ONLY = 0.6  # a sector and no country
 _MOST_CHARACTERS = 240
 _MOST_TOKENS = 40
 
-_FORMER = {"former", "ex", "ousted", "deposed", "retired", "toppled", "onetime", "erstwhile", "sacked", "dismissed"}
-_HOLDS_OFFICE = {"GOV", "MIL", "COP", "SPY", "JUD", "LEG"}
-# "Iran-backed": who backs it is not who it is. With "pro-" and "anti-" the same.
-_DROPPED = {
-    "backed", "funded", "supported", "sponsored", "aligned", "linked", "allied", "trained", "armed", "occupied", "controlled",
-    "held", "made", "built", "brokered", "mediated", "supplied", "friendly", "speaking", "majority", "imposed", "born", "installed",
-    "designated", "wanted", "owned",
-}  # fmt: skip
-_SIDED = {"pro", "anti"}
-_LED = {"coalition", "force", "forces", "mission", "alliance", "operation", "campaign"}
-_ARMED_BODIES = {"MIL", "COP", "REB", "UAF", "CRM", "SPY"}
-_DIPLOMATIC = {
-    "ambassador",
-    "ambassadors",
-    "embassy",
-    "consulate",
-    "consul",
-    "envoy",
-    "envoys",
-    "diplomat",
-    "diplomats",
-    "mission",
-    "delegation",
+_HOLDS_OFFICE = frozenset({"GOV", "MIL", "COP", "SPY", "JUD", "LEG"})
+_ARMED_BODIES = frozenset({"MIL", "COP", "REB", "UAF", "CRM", "SPY"})
+# An armed group's gunmen, soldiers and drones are the group's.
+_GROUPS_OWN = frozenset({"UAF", "MIL", "REB"})
+_WORDS: dict[str, frozenset[str]] = {
+    name: frozenset(words)
+    for name, words in tomllib.loads(
+        files("models.resolve").joinpath("data/words.toml").read_text(encoding="utf-8")
+    ).items()
 }
-_INSIDE = {
-    "of", "in", "from", "at", "near", "inside", "outside", "across", "around", "along", "on", "for", "within", "under", "based",
-    "throughout", "above", "behind", "beyond", "guarding", "holding", "ruling", "governing", "representing", "linked",
-}  # fmt: skip
-_OUTSIDE = {
-    "to", "with", "against", "over", "by", "about", "between", "among", "during", "after", "before", "who", "that", "which",
-    "whose", "known", "called", "calling", "wearing", "carrying", "accused", "suspected", "waiting", "seeking", "than", "as",
-    "including", "trying", "protesting", "demanding", "fleeing", "hired",
-}  # fmt: skip
-_LOYAL = {"loyal", "allied", "aligned", "close", "belonging", "affiliated"}
-_NUMBERS = {"a", "an", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "dozen", "dozens", "scores",
-            "hundreds", "thousands", "several", "some", "many", "few", "another", "other"}  # fmt: skip
-_LOOKS_LIKE_PEOPLE = ("men", "man", "woman", "women", "ers", "er", "ists", "ist", "eers", "keepers", "mates", "folk")
-_PERSON_TITLES = {"mr", "mrs", "ms", "dr", "sir", "lord", "lady", "dame"}
+_PEOPLE_ENDINGS = tuple(_WORDS["people_endings"])
+_QUANTITY = re.compile(
+    r"^(?:(?:at least|at most|more than|less than|fewer than|no fewer than|as many as|up to|close to|well over|over|about|around|some|"
+    r"nearly|almost|roughly|an estimated|all|both|another|other|further)\s+)+",
+    re.IGNORECASE,
+)
 
 
 class _Piece(NamedTuple):
@@ -115,7 +97,7 @@ def resolve_actor(text: str, published: date | None = None) -> ActorCode:
 
 @lru_cache(maxsize=16384)
 def _resolve(text: str, published: date | None) -> ActorCode:
-    reading = _phrase(_pieces(text, published), published)
+    reading = _phrase(_pieces(text, published))
     sector = reading.sector
     if reading.country in ("IGO", "NGO", "IMG") and sector not in _ARMED_BODIES:
         sector = None
@@ -126,16 +108,26 @@ def _resolve(text: str, published: date | None) -> ActorCode:
 
 
 def _pieces(text: str, published: date | None) -> list[_Piece]:
-    words = tokens(text)[:_MOST_TOKENS]
+    words = tokens(_QUANTITY.sub("", text))[:_MOST_TOKENS]
     caps = len(words) > 1 and text.isupper()
     known: Lexicon = lexicon()
     pieces: list[_Piece] = []
     at = 0
     while at < len(words):
         meanings, length = known.longest(words, at, caps)
-        pieces.append(_Piece(_choose(meanings, published), tuple(words[at : at + length])))
+        meaning = _choose(meanings, published)
+        if meaning and meaning.kind is Kind.PERSON and length == 1 and pieces and _is_first_name(pieces[-1], words[at]):
+            meaning = None
+        pieces.append(_Piece(meaning, tuple(words[at : at + length])))
         at += length
     return pieces
+
+
+def _is_first_name(piece: _Piece, surname: Token) -> bool:
+    """Whether the piece before a leader's surname is the first name of somebody else: "Richard Bennett"."""
+    word = piece.words[-1]
+    known = piece.meaning is not None or word.key in _WORDS["titles"] or word.key.endswith(("ed", "ing"))
+    return not known and word.raw[:1].isupper() and not word.possessive and not surname.before and len(word.raw) > 1
 
 
 def _choose(meanings: Sequence[Meaning], published: date | None) -> Meaning | None:
@@ -151,27 +143,27 @@ def _choose(meanings: Sequence[Meaning], published: date | None) -> Meaning | No
     return past
 
 
-def _phrase(pieces: Sequence[_Piece], published: date | None) -> _Reading:
+def _phrase(pieces: Sequence[_Piece]) -> _Reading:
     """Read the phrase up to its first preposition or comma, then let what follows fill the gaps."""
     for at, piece in enumerate(pieces):
         if at and piece.words[0].before == ",":
-            return _joined(_phrase(pieces[:at], published), _phrase(pieces[at:], published))
+            return _joined(_phrase(pieces[:at]), _phrase(pieces[at:]))
         if len(piece.words) > 1 or (piece.meaning is not None and piece.meaning.kind is not Kind.NOUN):
             continue
         key = piece.key
         if key == "and" and at:
-            return _both(_core(pieces[:at], published), pieces[:at], pieces[at + 1 :], published)
+            return _both(_core(pieces[:at]), pieces[at + 1 :])
         hyphened = piece.words[0].before == "-" or (at + 1 < len(pieces) and pieces[at + 1].words[0].before == "-")
-        if hyphened or not (at or key in _INSIDE):
+        if hyphened or not at:
             continue
-        if key in _OUTSIDE:
-            return _core(pieces[:at], published)
-        if key in _INSIDE or key in _LOYAL:
-            head = _core(pieces[:at], published)
-            diplomatic = key != "of" and any(piece.key in _DIPLOMATIC for piece in pieces[:at])
-            rest = pieces[at + 2 :] if key in _LOYAL else pieces[at + 1 :]
-            return head if diplomatic else _complemented(head, key, rest, published)
-    return _core(pieces, published)
+        if key in _WORDS["outside"]:
+            return _core(pieces[:at])
+        if key in _WORDS["inside"] or key in _WORDS["loyal"]:
+            head = _core(pieces[:at])
+            diplomatic = key not in ("of", "from") and any(piece.key in _WORDS["diplomatic"] for piece in pieces[:at])
+            rest = pieces[at + 2 :] if key in _WORDS["loyal"] else pieces[at + 1 :]
+            return head if diplomatic else _complemented(head, key, rest)
+    return _core(pieces)
 
 
 def _joined(first: _Reading, second: _Reading) -> _Reading:
@@ -183,12 +175,12 @@ def _joined(first: _Reading, second: _Reading) -> _Reading:
     return _Reading(country, trust, second.sector, second.sector_trust, second.weak)
 
 
-def _both(first: _Reading, before: Sequence[_Piece], after: Sequence[_Piece], published: date | None) -> _Reading:
+def _both(first: _Reading, after: Sequence[_Piece]) -> _Reading:
     """Two joined by "and": the first speaks for both, but not for a second country."""
-    second = _phrase(after, published)
+    second = _phrase(after)
     if second.country and first.country and second.country != first.country:
         return first._replace(country=None, country_trust=0.0)
-    if first.sector is None or (first.weak and second.sector):
+    if first.sector is None or (second.sector and (first.weak or first.sector_trust == _ADJECTIVE)):
         return first._replace(
             sector=second.sector, sector_trust=second.sector_trust, weak=second.weak,
             country=first.country or second.country, country_trust=first.country_trust or second.country_trust,
@@ -198,18 +190,21 @@ def _both(first: _Reading, before: Sequence[_Piece], after: Sequence[_Piece], pu
     )
 
 
-def _complemented(head: _Reading, preposition: str, rest: Sequence[_Piece], published: date | None) -> _Reading:
-    inner = _phrase(rest, published)
+def _complemented(head: _Reading, preposition: str, rest: Sequence[_Piece]) -> _Reading:
+    """What follows a preposition names the sector of a head that is no more than a number or a weak word."""
+    inner = _phrase(rest)
     country, trust, sector, sector_trust, weak = head
-    if (
-        inner.sector
-        and not inner.weak
-        and (head.sector is None or head.weak)
-        and preposition in ("of", "from", "for", "guarding")
-    ):
+    if preposition in ("of", "from", "for", "guarding") and inner.sector:
         bare_state = inner.sector == "GOV" and inner.sector_trust == _STATE
-        if not (bare_state and (head.sector or preposition == "from")):
-            sector, sector_trust, weak = inner.sector, inner.sector_trust, inner.weak
+        if head.sector is None:
+            if inner.sector == "GOV" and inner.sector_trust == _ADJECTIVE:
+                sector, sector_trust, weak = "CVL", _PEOPLE, False  # "thousands of Sudanese"
+            elif not bare_state:
+                sector, sector_trust, weak = inner.sector, inner.sector_trust, inner.weak
+        elif (head.weak and not inner.weak and not bare_state) or (
+            head.sector in _GROUPS_OWN and inner.sector in ("REB", "CRM")
+        ):
+            sector, sector_trust, weak = inner.sector, inner.sector_trust, False
     if country is None and (preposition != "for" or weak or head.weak):
         country, trust = inner.country, min(inner.country_trust, _NAMED if preposition == "of" else _ELSEWHERE)
         if country is None:
@@ -217,21 +212,21 @@ def _complemented(head: _Reading, preposition: str, rest: Sequence[_Piece], publ
     return _Reading(country, trust, sector, sector_trust, weak)
 
 
-def _core(pieces: Sequence[_Piece], published: date | None) -> _Reading:
+def _core(pieces: Sequence[_Piece]) -> _Reading:
     pieces, led = _without_backers(pieces)
     if not pieces:
         return _Reading()
-    former = any(piece.meaning is None and piece.key in _FORMER for piece in pieces)
+    former = any(piece.meaning is None and piece.key in _WORDS["former"] for piece in pieces)
     sector, trust, weak, owner = _sector(pieces, former)
-    if led and any(piece.key in _LED for piece in pieces) and not _country(pieces, owner, published).country:
+    if led and any(piece.key in _WORDS["led"] for piece in pieces) and not _country(pieces, owner).country:
         # A coalition that a state leads is a body between states, and it bears arms.
         return _Reading("IGO", _ELSEWHERE, "MIL", _ELSEWHERE, False)
-    found = _country(pieces, owner, published)
+    found = _country(pieces, owner)
     if sector in ("NGO", "IGO"):
         body, sector = sector, None
         if found.country is None:
             return _Reading(body, _MODIFIED, None, 0.0, weak)
-        return found._replace(sector="CVL" if body == "NGO" else None, sector_trust=_PEOPLE, weak=weak)
+        return found._replace(sector="CVL" if body == "NGO" else "GOV", sector_trust=_PEOPLE, weak=weak)
     if sector is None:
         return _nameless(pieces, found)
     return found._replace(sector=sector, sector_trust=trust, weak=weak)
@@ -243,10 +238,10 @@ def _without_backers(pieces: Sequence[_Piece]) -> tuple[list[_Piece], bool]:
     led = False
     for at, piece in enumerate(pieces):
         hyphen = piece.words[0].before == "-"
-        if hyphen and kept and piece.meaning is None and piece.key in _DROPPED | {"led"}:
+        if hyphen and kept and piece.meaning is None and piece.key in _WORDS["dropped"]:
             led = led or piece.key == "led"
             kept.pop()
-        elif hyphen and at and pieces[at - 1].key in _SIDED and pieces[at - 1].meaning is None:
+        elif hyphen and at and pieces[at - 1].key in _WORDS["sided"] and pieces[at - 1].meaning is None:
             kept.pop()
         else:
             kept.append(piece)
@@ -255,38 +250,46 @@ def _without_backers(pieces: Sequence[_Piece]) -> tuple[list[_Piece], bool]:
 
 def _sector(pieces: Sequence[_Piece], former: bool) -> tuple[str | None, float, bool, int | None]:
     """Sector, trust, whether it is weak, and which piece it is from: from the right, a strong word ends the search."""
-    fallback: tuple[str | None, float, bool, int | None] = (None, 0.0, True, None)
-    last_noun: int | None = None
+    weak: tuple[str | None, int] | None = None  # the rightmost weak noun
     for at in range(len(pieces) - 1, -1, -1):
         meaning = pieces[at].meaning
-        if meaning is None:
-            continue
-        if meaning.kind in (Kind.NAME, Kind.PERSON):
-            if pieces[at].possessive and last_noun is not None and fallback[0] and meaning.kind is Kind.PERSON:
-                break
-            sector = meaning.sector
-            if former and meaning.kind is Kind.PERSON and sector in _HOLDS_OFFICE:
-                sector = "ELI"
-            return sector, _NAMED, False, at
-        if meaning.kind is not Kind.NOUN:
+        if meaning is None or meaning.kind not in (Kind.NAME, Kind.PERSON, Kind.NOUN):
             continue
         sector = meaning.sector
-        if former and sector in _HOLDS_OFFICE and (meaning.rank != "strong" or sector in ("MIL", "COP", "SPY")):
-            sector = "ELI"
-        if meaning.rank == "weak":
-            if fallback[0] is None:
-                fallback = (sector, _NOUN_ONLY, True, at)
-            last_noun = at if last_noun is None else last_noun
-            continue
-        owner = _armed_owner(pieces[:at]) if sector in ("UAF", "MIL", "REB") else None
-        if owner is not None:
-            return "REB", _NAMED, False, owner
-        return sector, _MODIFIED, False, at
-    return fallback
+        if meaning.kind is Kind.NOUN:
+            if former and sector in _HOLDS_OFFICE and (meaning.rank != "strong" or sector in ("MIL", "COP", "SPY")):
+                sector = "ELI"
+            if meaning.rank == "weak":
+                if weak is None or weak[0] is None:
+                    weak = (sector, at)
+                continue
+            owner = _armed_owner(pieces[:at]) if sector in _GROUPS_OWN else None
+            if owner is not None:
+                return "REB", _NAMED, False, owner
+        elif meaning.kind is Kind.PERSON:
+            if weak and weak[0] and pieces[at].possessive:
+                break
+            sector = _of_person(pieces[:at], sector, former)
+        if weak and weak[0] and (sector is None or (weak[0] in _ARMED_BODIES and sector not in _ARMED_BODIES)):
+            return weak[0], _NAMED, True, at  # "U.N. forces", "the junta's 21st division"
+        if former and weak and meaning.kind is Kind.NAME and sector in _HOLDS_OFFICE:
+            sector = "ELI"  # "a former Stasi officer"
+        return sector, _MODIFIED if meaning.kind is Kind.NOUN else _NAMED, False, at
+    return (weak[0], _NOUN_ONLY, True, weak[1]) if weak else (None, 0.0, True, None)
+
+
+def _of_person(before: Sequence[_Piece], sector: str | None, former: bool) -> str | None:
+    """A leader's sector: one whom the text gives an office has it, whatever the list of terms says."""
+    if former and sector in _HOLDS_OFFICE:
+        return "ELI"
+    title = before[-1].meaning if before else None
+    if sector == "ELI" and not former and title and title.kind is Kind.NOUN and title.sector in _HOLDS_OFFICE:
+        return title.sector
+    return sector
 
 
 def _armed_owner(pieces: Sequence[_Piece]) -> int | None:
-    """Which of the pieces is an armed group, whose gunmen, soldiers and drones are the group's."""
+    """Which of the pieces names an armed group."""
     for at in range(len(pieces) - 1, -1, -1):
         meaning = pieces[at].meaning
         if meaning and meaning.kind is Kind.NAME and meaning.sector == "REB":
@@ -294,77 +297,88 @@ def _armed_owner(pieces: Sequence[_Piece]) -> int | None:
     return None
 
 
-def _country(pieces: Sequence[_Piece], owner: int | None, published: date | None) -> _Reading:
+# How near each kind of word is to the actor's own country, and how far it is to be trusted. A possessor is nearer.
+_NEARNESS = {
+    Kind.COUNTRY: (3, _MODIFIED), Kind.ADJECTIVE: (3, _MODIFIED), Kind.SEAT: (3, _STATE), Kind.PEOPLE: (3, _PEOPLE),
+    Kind.NAME: (3, _MODIFIED), Kind.PERSON: (2, _STATE), Kind.REGION: (2, _STATE), Kind.REGION_ADJECTIVE: (1, _PEOPLE),
+}  # fmt: skip
+
+
+def _country(pieces: Sequence[_Piece], owner: int | None) -> _Reading:
     """The country that the phrase gives: of the name that is its head, of a possessor, of an adjective, of a town."""
-    if owner is not None:
-        meaning = pieces[owner].meaning
-        if meaning and meaning.country and meaning.kind in (Kind.NAME, Kind.PERSON):
-            return _Reading(meaning.country, _NAMED)
+    if owner is not None and (named := pieces[owner].meaning) and named.country and named.kind is not Kind.NOUN:
+        # "Bangladeshi blue helmets" are Bangladesh's, as they are the United Nations'.
+        nation = next((p.meaning.country for p in pieces if p.meaning and p.meaning.kind is Kind.ADJECTIVE), None)
+        return _Reading(nation if nation and named.country == "IGO" else named.country, _NAMED)
     best: tuple[int, str, float] | None = None
     for piece in pieces:
         meaning = piece.meaning
-        if meaning is None or meaning.country is None:
+        if meaning is None or meaning.country is None or meaning.kind is Kind.NOUN:
             continue
-        rank, trust = {
-            Kind.COUNTRY: (3, _MODIFIED), Kind.ADJECTIVE: (3, _MODIFIED), Kind.SEAT: (3, _STATE), Kind.PEOPLE: (3, _PEOPLE),
-            Kind.NAME: (3, _MODIFIED), Kind.PERSON: (2, _STATE), Kind.REGION: (2, _STATE), Kind.REGION_ADJECTIVE: (1, _PEOPLE),
-        }.get(meaning.kind, (0, 0.0))  # fmt: skip
+        near, trust = _NEARNESS[meaning.kind]
         if piece.possessive:
-            rank += 2
-        if best is None or rank >= best[0]:
-            best = (rank, meaning.country, trust)
+            near += 2
+        if best is None or near >= best[0]:
+            best = (near, meaning.country, trust)
     if best:
         return _Reading(best[1], best[2])
-    country, trust = (
-        _town([piece for piece in pieces if piece.meaning is None], adjunct=True) if owner is not None else (None, 0.0)
-    )
-    return _Reading(country, trust)
+    if owner is None:
+        return _Reading()
+    unknown = [piece for piece in pieces if piece.meaning is None]
+    return _Reading(*_town(unknown, 50_000, others=any(piece.possessive for piece in unknown)))
 
 
 def _nameless(pieces: Sequence[_Piece], found: _Reading) -> _Reading:
     """No noun and no name says what it is: a state, its people, or an unknown word beside its adjective."""
     last = pieces[-1]
     meaning = last.meaning
-    if meaning is None or meaning.kind is Kind.NOUN:
-        if (
-            meaning is None
-            and last.words[0].raw.islower()
-            and last.key.endswith(_LOOKS_LIKE_PEOPLE)
-            and len(last.key) > 4
-        ):
+    if meaning is None:
+        if found.country is None and all(piece.meaning is None for piece in pieces):
+            found = _Reading(*_town(pieces, 100_000))
+        if last.words[0].raw.islower() and last.key.endswith(_PEOPLE_ENDINGS) and len(last.key) > 4:
             return found._replace(sector="CVL", sector_trust=_SHAPE)
         return found
-    if meaning.kind is Kind.COUNTRY:
-        return found._replace(sector="GOV", sector_trust=_STATE, weak=False)
-    if meaning.kind is Kind.SEAT:
+    if meaning.kind is Kind.NOUN:
+        head = last.key in _WORDS["heads"] and found.country is not None
+        return found._replace(sector="GOV", sector_trust=_ADJECTIVE) if head else found
+    if meaning.kind in (Kind.COUNTRY, Kind.SEAT):
         return found._replace(sector="GOV", sector_trust=_STATE, weak=False)
     if meaning.kind is Kind.REGION:
         return found._replace(sector="GOV", sector_trust=_PEOPLE, weak=False) if meaning.rank == "gov" else found
     if meaning.kind is Kind.PEOPLE:
         return found._replace(sector="CVL", sector_trust=_PEOPLE, weak=False)
-    if any(piece.key in _NUMBERS or piece.key.isdigit() for piece in pieces[:-1]) or meaning.country == "PSE":
+    counted = any(piece.key in _WORDS["numbers"] or piece.key.isdigit() for piece in pieces[:-1])
+    if counted or meaning.country == "PSE" or meaning.kind is Kind.REGION_ADJECTIVE:
         return found._replace(sector="CVL", sector_trust=_ADJECTIVE)
-    if meaning.kind is Kind.ADJECTIVE:
-        return found._replace(sector="GOV", sector_trust=_ADJECTIVE)
-    return found
+    return found._replace(sector="GOV", sector_trust=_ADJECTIVE)
 
 
-def _town(pieces: Sequence[_Piece], adjunct: bool = False) -> tuple[str | None, float]:
-    """The country of the first town or province that the pieces name by unknown words with capitals."""
+def _town(pieces: Sequence[_Piece], least: int = 0, *, others: bool = False) -> tuple[str | None, float]:
+    """The country of the first town or province that the pieces name by unknown words with capitals.
+
+    `least`: so many people at the least; `others`: other spellings of its name count as well.
+    """
     run: list[str] = []
     for piece in [*pieces, None]:
-        if piece is not None and piece.meaning is None and piece.words[0].raw[0].isupper():
-            run.append(piece.words[0].raw)
-            continue
-        if run and run[0].lower() not in _PERSON_TITLES:
-            country = _country_of_town(fold(" ".join(run)), 20_000 if adjunct else 0)
+        name = piece is not None and piece.meaning is None and piece.words[0].raw[0].isupper()
+        if run and (piece is None or not name or piece.words[0].before == ","):
+            titled = run[0].lower() in _WORDS["titles"]
+            country = None if titled else _country_of_town(" ".join(run), least, others)
             if country:
                 return country, _CITY
-        run = []
+            run = []
+        if piece is not None and name:
+            run.append(piece.words[0].raw)
     return None, 0.0
 
 
 @lru_cache(maxsize=4096)
-def _country_of_town(name: str, least: int) -> str | None:
-    places = [place for place in gazetteer.find(name) if place.main and place.population >= least]
-    return max(places, key=lambda place: place.population).country if places else None
+def _country_of_town(name: str, least: int, others: bool) -> str | None:
+    if not least:
+        place = resolve_place([name])
+        return place.country if place else None
+    folded = fold(name)
+    if folded in _WORDS["no_towns"]:
+        return None
+    towns = [town for town in gazetteer.find(folded) if (town.main or others) and town.population >= least]
+    return max(towns, key=lambda town: town.population).country if towns else None

@@ -126,7 +126,7 @@ def _provinces(rows: list[_Row], number: dict[str, int]) -> dict[tuple[str, str]
     for code, counter in sorted(votes.items()):
         name = counter.most_common(1)[0][0]
         weight = sum(row.population + 1 for row in members[code])
-        row = known.pop((number[code[0]], _short(name)), None) or _Row(
+        row = known.get((number[code[0]], _short(name))) or _Row(
             0, name, number[code[0]], ADMIN1,
             sum(row.lat * (row.population + 1) for row in members[code]) / weight,
             sum(row.lon * (row.population + 1) for row in members[code]) / weight,

@@ -202,7 +202,10 @@ def _foreign(text: str, frame: _Frame) -> _Span | None:
         return None
     import dateparser  # half a second that most runs never spend
 
-    settings = {"PREFER_DATES_FROM": "future" if frame.future else "past", "REQUIRE_PARTS": ["day", "month"]}
+    settings: dict[str, object] = {
+        "PREFER_DATES_FROM": "future" if frame.future else "past",
+        "REQUIRE_PARTS": ["day", "month"],
+    }
     if frame.today:
         settings["RELATIVE_BASE"] = datetime(frame.today.year, frame.today.month, frame.today.day)
     elif not re.search(_YEAR, text):

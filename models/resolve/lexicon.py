@@ -189,8 +189,8 @@ def _regions() -> Iterator[tuple[Meaning, str]]:
         for name in filter(None, names.split("|")):
             yield Meaning(Kind.REGION, country, rank=rule, case=_case(name)), name
         for name in filter(None, adjectives.split("|")):
-            yield Meaning(Kind.REGION_ADJECTIVE, country, case=_case(name)), name
-            yield Meaning(Kind.PEOPLE, country, case=_case(name)), name + "s"
+            yield Meaning(Kind.REGION_ADJECTIVE, country or None, case=_case(name)), name
+            yield Meaning(Kind.PEOPLE, country or None, case=_case(name)), name + "s"
 
 
 def _nouns() -> Iterator[tuple[Meaning, str]]:

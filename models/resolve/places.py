@@ -50,6 +50,7 @@ class _Chunk(NamedTuple):
     words: str
     kind: int | None
     capital: bool
+    least: int = 0  # a town must have so many people to be meant
 
 
 class _Mention(NamedTuple):
@@ -72,6 +73,7 @@ _OTHER_SPELLING = -5.0
 _PROVINCE, _DISTRICT = -12.0, -20.0
 _KIND_ASKED = 35.0
 
+_LARGE = 100_000
 _MOST_CHARACTERS = 120
 _MOST_MENTIONS = 8
 
@@ -189,7 +191,8 @@ def _chunks(piece: str) -> Iterator[_Chunk]:
         if _adjective_country(words[start]):
             yield _Chunk(" ".join(words[start + 1 : end]), kind, capital)
         else:
-            yield from (_Chunk(" ".join(words[start:stop]), None, False) for stop in range(end - 1, start, -1))
+            # "Nairobi Central Police Station" stands in a city that is large enough to name what is in it.
+            yield from (_Chunk(" ".join(words[start:stop]), None, False, _LARGE) for stop in range(end - 1, start, -1))
 
 
 def _is_name(word: str) -> bool:
@@ -244,7 +247,7 @@ def _first(chunks: Sequence[_Chunk], context: _Context) -> Place | None:
 
 def _capital(chunk: _Chunk, context: _Context) -> Place | None:
     """ "The Libyan capital": the seat of the one country around; "the Kashmiri capital" is none of these."""
-    first = chunk.words.split()[0]
+    first = next(iter(chunk.words.split()), "")
     regional = any(
         m.kind is Kind.REGION_ADJECTIVE for m in lexicon().longest(tokens(first) or tokens("x"), 0, False)[0]
     )
@@ -275,6 +278,8 @@ def _candidates(chunk: _Chunk, context: _Context) -> Iterator[_Candidate]:
         yield _Candidate(place, _KNOWN_PLACE + _around(context, own, place.country, place.admin1))
     for spelling in _spellings(name):
         for found in gazetteer.find(spelling):
+            if found.population < chunk.least or (chunk.least and not found.main):
+                continue
             place = _place(found)
             score = 10 * math.log10(found.population + 10) + _around(context, own, found.country, found.admin1)
             if not found.main or spelling != name:
