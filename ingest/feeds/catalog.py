@@ -75,9 +75,10 @@ def add_feed(path: Path, *feeds: Feed) -> None:
     What is there stays as it is, comments included. Raises CatalogError for a name or URL that is there already.
     """
     text = _own_text(path)
-    _check([*_parse_toml(text, str(path)), *feeds], str(path))
+    wanted = [*_parse_toml(text, str(path)), *feeds]
+    _check(wanted, str(path))
     tables = "\n".join(map(_table, feeds))
-    _write(path, f"{text.rstrip()}\n\n{tables}".lstrip())
+    _write(path, _as_wanted(f"{text.rstrip()}\n\n{tables}".lstrip(), wanted))
 
 
 def enable_feed(path: Path, name: str, enabled: bool) -> Feed:
@@ -91,7 +92,7 @@ def enable_feed(path: Path, name: str, enabled: bool) -> Feed:
     if index is None:
         raise CatalogError(f"{path}: there is no feed called {name!r}; `conflictwire feeds list` shows the names")
     feeds[index] = replace(feeds[index], enabled=enabled)
-    _write(path, _edited(text, index, enabled, feeds))
+    _write(path, _as_wanted(_edited(text, index, enabled), feeds))
     return feeds[index]
 
 
@@ -103,20 +104,23 @@ _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*feed[ \t]*\]\].*$", re.M)
 _ENABLED = re.compile(r"^[ \t]*enabled[ \t]*=.*\n?", re.M)
 
 
-def _edited(text: str, index: int, enabled: bool, wanted: list[Feed]) -> str:
-    """`text` with one value changed, or written anew where the file is laid out so that this cannot be done by lines."""
-    headers = [*_HEADER.finditer(text), None]
-    if len(headers) == len(wanted) + 1 and (header := headers[index]) is not None:
-        after = headers[index + 1]
-        block = text[header.end() : after.start() if after else len(text)]
-        block = _ENABLED.sub("", block)
-        line = "" if enabled else "\nenabled = false"
-        edited = text[: header.end()] + line + block + (text[after.start() :] if after else "")
-        try:
-            if _parse_toml(edited, "") == wanted:
-                return edited
-        except CatalogError:
-            pass  # a line that looks like a table stood in a multi-line string
+def _edited(text: str, index: int, enabled: bool) -> str:
+    """`text` with `enabled` changed in the table of the feed at `index`, where the file is laid out by lines."""
+    starts = [header.end() for header in _HEADER.finditer(text)]
+    if index >= len(starts):
+        return text
+    start, end = starts[index], (*starts, len(text))[index + 1]
+    line = "" if enabled else "\nenabled = false"
+    return text[:start] + line + _ENABLED.sub("", text[start:end]) + text[end:]
+
+
+def _as_wanted(text: str, wanted: list[Feed]) -> str:
+    """`text` if it says what is wanted; else, as its layout was not foreseen, a file of our own layout."""
+    try:
+        if _parse_toml(text, "") == wanted:
+            return text
+    except CatalogError:
+        pass  # an inline array cannot be added to; a line in a string can look like a table
     return "\n".join(map(_table, wanted))
 
 

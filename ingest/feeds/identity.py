@@ -83,7 +83,6 @@ def _is_tracking(pair: str) -> bool:
 
 
 def _host(name: str) -> str:
-    name = name.rstrip(".").lower()
     if not name.isascii():
         try:
             name = name.encode("idna").decode("ascii")
@@ -116,18 +115,19 @@ def _canonical(url: str) -> tuple[str, bool]:
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
     except ValueError:
         return url, False
-    if scheme not in _DEFAULT_PORTS or not host:
+    plain = (host or "").rstrip(".").lower()
+    if scheme not in _DEFAULT_PORTS or not plain:
         return url, False
-    plain = host.lower()
-    if plain.endswith(".ampproject.org") or (_GOOGLE.search(plain) and parts.path.startswith("/amp/")):
-        inner = _AMP_CACHE.match(parts.path)
+    path = _without_dots(_escapes(parts.path, "/:@!$&'()*+,;=")) or "/"
+    path = path if path.startswith("/") else f"/{path}"
+    if plain.endswith(".ampproject.org") or (_GOOGLE.search(plain) and path.startswith("/amp/")):
+        inner = _AMP_CACHE.match(path)
         if inner:
-            return f"{'https' if inner[1] else 'http'}://{inner[2]}{inner[3] or '/'}", True
+            query = f"?{parts.query}" if parts.query else ""
+            return f"{'https' if inner[1] else 'http'}://{inner[2]}{inner[3] or '/'}{query}", True
     host = f"[{plain}]" if ":" in plain else _host(plain)
     if port is not None and str(port) != _DEFAULT_PORTS[scheme]:
         host = f"{host}:{port}"
-    path = _without_dots(_escapes(parts.path, "/:@!$&'()*+,;=")) or "/"
-    path = path if path.startswith("/") else f"/{path}"
     while (shorter := _AMP_END.sub("", path)) != path:
         path = shorter or "/"
     pairs = [_escapes(pair, "/:@!$'()*+,;=?") for pair in parts.query.split("&")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-_SAMPLE = 2_000  # code points
+_SAMPLE = 600  # code points
 _PRIOR = 30.0
 """How many times likelier the claimed language is than another before a word is read.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -43,6 +44,9 @@ full_text = true
 """
 ONE = Feed("One", "https://one.example/feed", "UKR", "uk", "One News")
 TWO = Feed("Two", "http://two.example/rss", enabled=False, full_text=True)
+
+
+THREE = Feed('Three \u201cquoted\u201d \\ "x"', "https://three.example/", language="pt-BR")
 
 
 @pytest.fixture
@@ -119,9 +123,8 @@ def test_a_catalogue_that_was_asked_for_must_exist(tmp_path: Path) -> None:
 
 
 def test_feeds_are_added_and_comments_kept(path: Path) -> None:
-    three = Feed("Three \u201cquoted\u201d \\ \x7f"[:-2], "https://three.example/", language="pt-BR")
-    add_feed(path, three)
-    assert load_catalog(path) == [ONE, TWO, three]
+    add_feed(path, THREE, Feed("Four", "https://four.example/"))
+    assert load_catalog(path) == [ONE, TWO, THREE, Feed("Four", "https://four.example/")]
     assert path.read_text().startswith(CATALOG.rstrip())
 
 
@@ -158,13 +161,13 @@ def test_feeds_are_disabled_and_enabled_and_comments_kept(path: Path, name: str,
     ],
     ids=["inline tables", "a table in a string"],
 )
-def test_feeds_are_disabled_however_the_file_is_laid_out(path: Path, text: str) -> None:
+def test_catalogues_are_changed_however_the_file_is_laid_out(path: Path, text: str) -> None:
     path.write_text(text)
     one, two = load_catalog(path)
     enable_feed(path, "Two", False)
-    after = load_catalog(path)
-    assert after[0] == one
-    assert (after[1].name, after[1].url, after[1].enabled) == (two.name, two.url, False)
+    assert load_catalog(path) == [one, replace(two, enabled=False)]
+    add_feed(path, THREE)
+    assert load_catalog(path) == [one, replace(two, enabled=False), THREE]
 
 
 def test_an_unknown_feed_cannot_be_disabled(path: Path) -> None:

@@ -68,6 +68,7 @@ def entry(guid: str = "", link: str = "", title: str = "Title", text: str = "Tex
         ("https://example.org/a?amp", "https://example.org/a"),
         ("https://example.org/a?outputType=amp", "https://example.org/a"),
         ("https://example-org.cdn.ampproject.org/c/s/www.example.org/a/amp", "https://example.org/a"),
+        ("https://example-org.cdn.ampproject.org/c/example.org/a?id=5", "http://example.org/a?id=5"),
         ("https://www.google.com/amp/s/example.org/a", "https://example.org/a"),
         ("https://example.org/camp", "https://example.org/camp"),
         ("https://[2001:db8::1]:8080/a", "https://[2001:db8::1]:8080/a"),
@@ -92,6 +93,7 @@ PIECES = st.one_of(
 
 @given(st.sampled_from(["http://", "https://", "HTTP://", ""]), st.lists(PIECES, max_size=12))
 @example("http://", ["example.org/", "%%34%31"])
+@example("http://", [".", "//", "0"])
 @example("https://", ["www.", "m.", "www.", "example.org"])
 @example("http://", ["a.cdn.ampproject.org/c/b.cdn.ampproject.org/c/c.cdn.ampproject.org/c/d.example/amp"])
 def test_the_canonical_form_of_a_canonical_form_is_itself(scheme: str, pieces: list[str]) -> None:
