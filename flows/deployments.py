@@ -108,13 +108,18 @@ def deploy(work_pool: str = WORK_POOL, pull_every: timedelta = PULL_EVERY) -> li
 
 
 def _keep_pauses(wanted: list[RunnerDeployment]) -> None:
-    """Applying a deployment would start one again that an operator has paused."""
+    """Applying a deployment would start one again that an operator has paused, be it itself or its schedules."""
     with get_client(sync_client=True) as client:
         for deployment in wanted:
             try:
-                deployment.paused = client.read_deployment_by_name(deployment.full_name).paused
+                there = client.read_deployment_by_name(deployment.full_name)
             except ObjectNotFound:
                 continue
+            deployment.paused = there.paused
+            if there.schedules and not any(schedule.active for schedule in there.schedules):
+                deployment.schedules = [
+                    planned.model_copy(update={"active": False}) for planned in deployment.schedules or []
+                ]
 
 
 _HEADER = """\

@@ -110,15 +110,11 @@ def test_deploying_by_command_or_by_prefect_deploy_is_the_same_and_workers_run_i
     assert by_command["pull-feeds/pull"]["work_pool_name"] == deployments.WORK_POOL
     assert by_command["pull-feeds/pull"]["limit"] == 1
 
-    prefect_client.pause_deployment(prefect_client.read_deployment_by_name("maintain/maintain").id)
-    deployments.deploy()
-    paused = {name: prefect_client.read_deployment_by_name(name).paused for name in names}
-    assert paused == {"pull-feeds/pull": False, "maintain/maintain": True}, "what an operator paused stays so"
-
     site.routes = {"/a": answer(rss("One", "Two"))}
     catalog = write_catalog(tmp_path / "feeds.toml", {"a": f"{site.url}/a"})
     deployment = prefect_client.read_deployment_by_name("pull-feeds/pull")
-    asked = prefect_client.create_flow_run_from_deployment(deployment.id, parameters={"feeds": str(catalog)})
+    parameters = {"feeds": str(catalog), "names": ["a"], "force": True}
+    asked = prefect_client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", deployments.WORK_POOL, "--type", "process"]
     with process(worker, tmp_path / "worker.log"):
 
@@ -130,6 +126,20 @@ def test_deploying_by_command_or_by_prefect_deploy_is_the_same_and_workers_run_i
     assert run.state
     assert run.state.message == "1 feeds pulled: 2 new and 0 updated articles"
     assert len(articles(embedded)) == 2
+
+
+def test_what_an_operator_has_paused_stays_paused_when_deployed_again(prefect_client: SyncPrefectClient) -> None:
+    def pauses() -> dict[str, tuple[bool, list[bool]]]:
+        found = {name: prefect_client.read_deployment_by_name(name) for name in names}
+        return {name: (each.paused, [schedule.active for schedule in each.schedules]) for name, each in found.items()}
+
+    names = deployments.deploy()
+    assert pauses() == dict.fromkeys(names, (False, [True]))
+    prefect_client.pause_deployment(prefect_client.read_deployment_by_name("pull-feeds/pull").id)
+    pause = ["deployment", "schedule", "pause", "--all"]
+    subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", *pause], check=True, capture_output=True)
+    deployments.deploy()
+    assert pauses() == {"pull-feeds/pull": (True, [False]), "maintain/maintain": (False, [False])}
 
 
 @pytest.mark.parametrize("command", ["serve", "deploy"])

@@ -199,14 +199,20 @@ def test_a_store_that_goes_away_in_mid_run_ends_it_with_the_reason(
         postgres_server.drop_database(database)
         connection.sendall(answer(rss("One")))
 
-    site.routes = {"/a": drop_the_store}
-    state = run(feeds=str(write_catalog(tmp_path / "feeds.toml", {"a": f"{site.url}/a"})))
+    def keep_waiting(connection: socket.socket, request: Request) -> None:
+        site.stopping.wait(60)
+
+    site.routes = {"/a": drop_the_store, "/b": keep_waiting}
+    state = run(feeds=str(write_catalog(tmp_path / "feeds.toml", {"a": f"{site.url}/a", "b": f"{site.url}/b"})))
     assert state.is_failed()
     assert database in (state.message or "")
     assert postgres_server.password not in (state.message or "")
-    (end,) = [task.state for task in task_runs(prefect_client, run_id(state), {"a"}).values()]
-    assert end and end.is_failed()
-    assert end.message == state.message
+    ends = {
+        name: task.state for name, task in task_runs(prefect_client, run_id(state), {"a", "b"}).items() if task.state
+    }
+    assert ends["a"].is_failed()
+    assert ends["a"].message == state.message
+    assert ends["b"].is_crashed()
     assert artifact(prefect_client, run_id(state), pull.ARTIFACT)[0] == []
 
 

@@ -6,8 +6,6 @@ It takes some ten seconds to start, so one serves the whole session; tests keep 
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-START_DEADLINE = 120.0
+from tests.servers.kafka import die_with_parent, free_ports
+
+START_DEADLINE = 90.0
 
 # Nothing of the machine's own Prefect reaches the tests, and nothing of theirs leaves the machine.
 QUIET = {
@@ -37,7 +37,7 @@ QUIET = {
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API address of a running Prefect server, as PREFECT_API_URL wants it; it ends with the session."""
     home = tmp_path_factory.mktemp("prefect-server")
-    port = _free_port()
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": url}
@@ -50,20 +50,15 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
+            # Out of reach of Ctrl-C, but never outliving us.
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
     try:
         _await_health(url, server, log)
         yield url
     finally:
         _end(server)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _await_health(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -79,12 +74,9 @@ def _await_health(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    # `prefect server start` is a parent of the server proper: end the whole group, which is ours alone.
-    for ending in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(server.pid, ending)
-            server.wait(timeout=10)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    server.terminate()
+    try:
+        server.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
