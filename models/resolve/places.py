@@ -69,7 +69,8 @@ _KNOWN_PLACE = 64.0
 _CONTAINED = 40.0  # in a country or province that the text says contains it
 _HINTS = (18.0, 14.0, 10.0, 6.0, 4.0)
 _CAPITAL = 8.0
-_OTHER_SPELLING = -5.0
+# Another spelling of its name; less likely where a town of comparable size has the very name.
+_OTHER_SPELLING, _OTHER_NAME, _FAMOUS = -5.0, -20.0, 10
 _PROVINCE, _DISTRICT = -12.0, -20.0
 _KIND_ASKED = 35.0
 
@@ -102,6 +103,12 @@ _CUT = re.compile(
     r"\s+(?:of|in|near|outside|inside|at|on|from|off|above|below|along|around|between|with|across|and|to|towards|over|under|"
     r"where|leading|linking|into|by|through|for)\s+|\s*[,;(/]\s*|(?:['’]s|(?<=s)['’])\s+",
     re.IGNORECASE,
+)
+# Words with a capital that are names of towns somewhere, but not where news uses them.
+_COMMON = _EDGES | frozenset(
+    "supreme national high federal constitutional congress senate parliament assembly house state council security world army "
+    "public school gate gulf bay strait cape mount lake sea fort friendship jewish dry corridor general police green red white "
+    "black blue grand royal people peoples ministry government line number no first second third".split()
 )
 _REGIONS_OF_THE_WORLD = frozenset(
     {
@@ -163,7 +170,7 @@ def _read(mention: str) -> _Mention:
         tuple(dict.fromkeys(chunk for piece in pieces for chunk in _chunks(piece))),
         country,
         frozenset(container for container in containers if container),
-        frozenset(_plain(part) for part in parts or [mention]) if country is None else frozenset(),
+        frozenset(filter(None, map(_plain, parts or [mention]))) if country is None else frozenset(),
     )
 
 
@@ -183,6 +190,9 @@ def _chunks(piece: str) -> Iterator[_Chunk]:
     start, end = 0, len(words)
     while end > start and (lower[end - 1] in _EDGES or not _is_name(words[end - 1])):
         end -= 1
+    yield _Chunk(" ".join(words[start:end]), kind, capital)
+    while start < end and not _is_name(words[start]):
+        start += 1
     yield _Chunk(" ".join(words[start:end]), kind, capital)
     while start < end and (lower[start] in _EDGES or not _is_name(words[start])):
         start += 1
@@ -239,7 +249,7 @@ def _first(chunks: Sequence[_Chunk], context: _Context) -> Place | None:
         best = max(_candidates(chunk, context), key=lambda candidate: candidate.score, default=None)
         if best is None:
             continue
-        if best.place.precision != "country":
+        if best.place.precision != "country" or chunk is chunks[0]:
             return best.place
         country = country or best.place
     return country
@@ -266,7 +276,7 @@ def _capital(chunk: _Chunk, context: _Context) -> Place | None:
 
 def _candidates(chunk: _Chunk, context: _Context) -> Iterator[_Candidate]:
     name = fold(chunk.words)
-    if not name or name in _REGIONS_OF_THE_WORLD or not any(_is_name(word) for word in chunk.words.split()):
+    if not name or name in _REGIONS_OF_THE_WORLD:
         return
     own = _plain(chunk.words)
     if chunk.kind is None and (code := _country_named(chunk.words)):
@@ -276,21 +286,45 @@ def _candidates(chunk: _Chunk, context: _Context) -> Iterator[_Candidate]:
             yield _Candidate(place, _REGION + _around(context, own, place.country, place.name))
     for place in _known_places().get(name, ()):
         yield _Candidate(place, _KNOWN_PLACE + _around(context, own, place.country, place.admin1))
-    for spelling in _spellings(name):
-        for found in gazetteer.find(spelling):
-            if found.population < chunk.least or (chunk.least and not found.main):
-                continue
-            place = _place(found)
-            score = 10 * math.log10(found.population + 10) + _around(context, own, found.country, found.admin1)
-            if not found.main or spelling != name:
-                score += _OTHER_SPELLING
-            if found.kind == gazetteer.ADMIN1:
-                score += _KIND_ASKED if chunk.kind in (gazetteer.ADMIN1, gazetteer.DISTRICT) else _PROVINCE
-            elif found.kind == gazetteer.DISTRICT:
-                score += _KIND_ASKED if chunk.kind == gazetteer.DISTRICT else _DISTRICT
-            elif name in map(fold, _seats().get(found.country, ())):
-                score += _CAPITAL
-            yield _Candidate(place, score)
+    if _no_name(chunk.words):
+        return
+    spelt = [(spelling, found) for spelling in _spellings(name) for found in gazetteer.find(spelling)]
+    named = max(
+        (f.population for spelling, f in spelt if spelling == name and f.main and f.kind == gazetteer.PLACE), default=0
+    )
+    for spelling, found in spelt:
+        own_name = found.main and spelling == name
+        if found.population < chunk.least or (chunk.least and not own_name):
+            continue
+        score = 10 * math.log10(found.population + 10) + _around(context, own, found.country, found.admin1)
+        if not own_name:
+            foreign = found.kind != gazetteer.PLACE or found.population < _FAMOUS * named
+            score += _OTHER_NAME if foreign else _OTHER_SPELLING
+        if found.kind == gazetteer.ADMIN1:
+            score += _KIND_ASKED if chunk.kind in (gazetteer.ADMIN1, gazetteer.DISTRICT) else _PROVINCE
+        elif found.kind == gazetteer.DISTRICT:
+            score += _KIND_ASKED if chunk.kind == gazetteer.DISTRICT else _DISTRICT
+        elif name in map(fold, _seats().get(found.country, ())):
+            score += _CAPITAL
+        yield _Candidate(_place(found), score)
+
+
+@lru_cache(maxsize=8192)
+def _no_name(words: str) -> bool:
+    """Whether these are common words or an adjective: "Congress", "Supreme", "Malian", "streets"."""
+    if (
+        not any(_is_name(word) for word in words.split())
+        or not any(map(str.isalpha, words))
+        or all(word in _COMMON for word in fold(words).split())
+    ):
+        return True
+    found = tokens(words)
+    meanings, length = lexicon().longest(found, 0, False) if found else ((), 0)
+    return (
+        bool(meanings)
+        and length == len(found)
+        and all(m.kind in (Kind.NOUN, Kind.ADJECTIVE, Kind.REGION_ADJECTIVE) for m in meanings)
+    )
 
 
 def _spellings(name: str) -> list[str]:
@@ -343,10 +377,11 @@ def _seats() -> dict[str, tuple[str, ...]]:
 @cache
 def _regions() -> dict[str, tuple[Place, ...]]:
     regions: dict[str, tuple[Place, ...]] = {}
-    for names, country, lat, lon, _, _, _ in rows("regions"):
+    for names, country, lat, lon, precision, _, _ in rows("regions"):
         for name in filter(None, names.split("|")):
             first = names.split("|")[0]
-            place = Place(first, country, first, float(lat), float(lon), None, "admin1")
+            region: Literal["place", "admin1"] = "admin1" if precision == "admin1" else "place"
+            place = Place(first, country, first if region == "admin1" else None, float(lat), float(lon), None, region)
             regions[fold(name)] = (*regions.get(fold(name), ()), place)
     return regions
 
