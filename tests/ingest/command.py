@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,11 +74,14 @@ def finish(process: subprocess.Popen[bytes], timeout: float = 100.0) -> Answer:
     return Answer(process.returncode, (out or b"").decode(), (err or b"").decode())
 
 
-def on_terminal(settings: Settings | Path, *arguments: str | Path) -> tuple[int, str]:
+def on_terminal(
+    settings: Settings | Path, *arguments: str | Path, environment: dict[str, str] | None = None
+) -> tuple[int, str]:
     """The exit code, and what a terminal shows of both streams."""
     main, other = pty.openpty()
     try:
-        process = start(settings, *arguments, stdout=other, stderr=other, environment={"TERM": "xterm-256color"})
+        terminal = (environment or {}) | {"TERM": "xterm-256color"}
+        process = start(settings, *arguments, stdout=other, stderr=other, environment=terminal)
     finally:
         os.close(other)
     shown = b""
@@ -109,7 +111,3 @@ def with_words(event: Event = EVENT, **words: str) -> Event:
     if "location" in words and event.location:
         changed = replace(changed, location=replace(event.location, text=words["location"], name=None))
     return changed
-
-
-def data_lines(answers: Sequence[str]) -> list[str]:
-    return [line for line in answers if line.strip()]
