@@ -22,7 +22,7 @@ from typing import Literal, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
 from ingest.broker import Outgoing, Producer
-from ingest.errors import FetchError, ParseError, ServerUnreachable, StoreRejected
+from ingest.errors import BrokerRejected, FetchError, ParseError, RecordTooLarge, ServerUnreachable, StoreRejected
 from ingest.feeds import schedule
 from ingest.feeds.catalog import Feed
 from ingest.feeds.fetch import HTML_TYPES, Fetcher
@@ -52,8 +52,8 @@ OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
 class PullResult:
     """What became of one feed. `entries` are those in the feed, `seconds` includes waiting for other requests.
 
-    `error` says in one line what went wrong; `error_kind` is that of the FetchError or ParseError, `store` where the
-    database refused an article, `internal` for a mistake of ours, whose traceback is logged.
+    `error` says in one line what went wrong; `error_kind` is that of the FetchError or ParseError, `rejected` where
+    broker or database refused an article, `internal` for a mistake of ours, whose traceback is logged.
     """
 
     feed: str
@@ -80,7 +80,7 @@ async def pull_feeds(
 
     A result a feed, in the order of `feeds`; `on_result` gets each as soon as it is there, in the thread of the loop.
     `now` stands for the time of the pull, in tests. A feed's failure is its result and disturbs no other. Raises
-    BrokerUnavailable or StoreUnavailable, for then no feed can be done. When cancelled, it returns after the write that
+    BrokerUnavailable, BrokerRejected or StoreUnavailable, for then no feed can be done. When cancelled, it returns after the write that
     is under way; feeds are then either recorded, or as they were before.
     """
     async with Puller(store, producer, settings, now=now) as puller:
@@ -153,13 +153,13 @@ class Puller:
         return [results[feed.name] for feed in feeds]
 
     async def pull(self, feed: Feed, state: FeedState) -> PullResult:
-        """Pull one feed, due or not, and record the outcome. Raises ServerUnreachable."""
+        """Pull one feed, due or not, and record the outcome. Raises ServerUnreachable, BrokerRejected."""
         started = time.monotonic()
         try:
             result = await self._pull(feed, state)
-        except ServerUnreachable:
-            raise
         except Exception as error:
+            if isinstance(error, (ServerUnreachable, BrokerRejected)) and not isinstance(error, RecordTooLarge):
+                raise
             failure = _failure(error)
             if failure.kind == "internal":
                 log.exception("pull failed", extra={"feed": feed.name, "url": feed.url})
@@ -170,13 +170,12 @@ class Puller:
     async def _pull(self, feed: Feed, state: FeedState) -> PullResult:
         fetched = await self._fetcher.get(feed.url, etag=state.etag, last_modified=state.last_modified)
         body_hash = hashlib.sha256(fetched.body).hexdigest() if fetched.status == 200 else state.body_hash
+        # A 304 need not repeat the validators.
+        before = state if fetched.status == 304 else FeedState(feed.name)
         success = schedule.Success(
             status=fetched.status,
-            # A 304 need not repeat the validators.
-            etag=fetched.etag if fetched.status == 200 else fetched.etag or state.etag,
-            last_modified=fetched.last_modified
-            if fetched.status == 200
-            else fetched.last_modified or state.last_modified,
+            etag=fetched.etag or before.etag,
+            last_modified=fetched.last_modified or before.last_modified,
             body_hash=body_hash,
         )
         if body_hash == state.body_hash:
@@ -245,6 +244,8 @@ class Puller:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             await asyncio.wait([future])
+            if not future.cancelled() and (error := future.exception()):
+                log.warning("write failed while cancelled", extra={"error": str(error)})
             raise
 
 
@@ -326,8 +327,8 @@ def _failure(error: Exception) -> schedule.Failure:
     if isinstance(error, ParseError):
         return schedule.Failure(error.kind, message)
     message = printable(" ".join(message.split()))[:500]
-    if isinstance(error, StoreRejected):
-        return schedule.Failure("store", message)
+    if isinstance(error, (RecordTooLarge, StoreRejected)):
+        return schedule.Failure("rejected", message)
     return schedule.Failure("internal", f"{type(error).__name__}: {message}; a defect, the log has its traceback")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ingest.broker import Broker, Outgoing, Producer, open_broker
-from ingest.errors import BrokerUnavailable, StoreRejected, StoreUnavailable
+from ingest.errors import BrokerRejected, BrokerUnavailable, RecordTooLarge, StoreRejected, StoreUnavailable
 from ingest.feeds import pull as pull_module
 from ingest.feeds.catalog import Feed
 from ingest.feeds.pull import BATCH, PAGE_FAILURES, PullResult, pull_feeds
@@ -410,6 +410,27 @@ def unavailable() -> None:
     raise BrokerUnavailable("the broker does not answer")
 
 
+def refused() -> None:
+    raise BrokerRejected("there is no topic articles")
+
+
+def too_large() -> None:
+    raise RecordTooLarge("a record is too large")
+
+
+def test_a_broker_that_refuses_everything_is_no_feeds_failure(place: Place) -> None:
+    place.site.routes["/feed"] = answer(rss(item(1)))
+    with pytest.raises(BrokerRejected):
+        place.pull(producer=Relay(place.broker.producer(), before=refused))
+    assert not place.store.feed_states()
+
+
+def test_a_record_that_the_broker_refuses_is_that_feeds_failure(place: Place) -> None:
+    place.site.routes["/feed"] = answer(rss(item(1)))
+    result = place.pull(producer=Relay(place.broker.producer(), before=too_large))[0]
+    assert (result.status, result.error_kind) == ("failed", "rejected")
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_what_the_broker_may_not_have_is_published_again(place: Place, moment: str) -> None:
     place.site.routes["/feed"] = answer(rss(item(1), item(2)), ETag='"1"')
@@ -454,7 +475,7 @@ def test_a_record_that_the_store_refuses_is_that_feeds_failure(place: Place) -> 
     store = StrictStore.open(place.settings.store_url)
     bad, good = place.pull(place.feed("bad"), place.feed("good"), store=store)
     store.close()
-    assert (bad.status, bad.error_kind, good.status) == ("failed", "store", "ok")
+    assert (bad.status, bad.error_kind, good.status) == ("failed", "rejected", "ok")
 
 
 def test_a_defect_of_ours_is_logged_and_that_feeds_failure(
