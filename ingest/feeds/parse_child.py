@@ -64,7 +64,7 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
             raise
         except Exception as error:
             # feedparser and lxml raise all sorts; the parent turns it into that feed's error.
-            status, reply = "crash", f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:500]
+            status, reply = "crash", one_line(f"{type(error).__name__}: {error}", 300).encode()
         signal.alarm(0)
         answers.write(json.dumps({"status": status, "size": len(reply)}).encode() + b"\n" + reply)
         answers.flush()
@@ -175,30 +175,41 @@ def _text(value: Any, kind: str) -> str:
     return html_to_text(str(value)) if kind in _HTML_TYPES else plain_to_text(unescape(str(value)))
 
 
+# feedparser takes elements that it does not know for keys, so that a feed can put anything under any name.
+def _list(entry: Any, name: str) -> list[Any]:
+    found = entry.get(name)
+    return [part for part in found[:20] if isinstance(part, dict)] if isinstance(found, list) else []
+
+
+def _detail(entry: Any, name: str, key: str) -> str:
+    detail = entry.get(f"{name}_detail")
+    return str(detail.get(key) or "") if isinstance(detail, dict) else ""
+
+
 def _plain(entry: Any, name: str) -> str:
-    detail = entry.get(f"{name}_detail") or {}
-    return one_line(_text(entry.get(name) or "", detail.get("type", "text/plain")))
+    return one_line(_text(entry.get(name) or "", _detail(entry, name, "type")))
 
 
 def _entry(entry: Any, url: str) -> dict[str, Any]:
     contents = [
         _text(part.get("value", ""), part.get("type", ""))
-        for part in entry.get("content", ())[:10]
+        for part in _list(entry, "content")
         if part.get("type", "").startswith("text/") or part.get("type", "") in _HTML_TYPES
     ]
-    detail = entry.get("summary_detail") or {}
     published = entry.get("published_parsed") or entry.get("created_parsed")
+    # Not by its own `get`, which would give published_parsed in its place.
+    updated = dict.get(entry, "updated_parsed")
     return _fields(
         guid=entry.get("id"),
         link=entry.get("feedburner_origlink") or entry.get("link"),
         base=url,
         title=_plain(entry, "title"),
-        summary=_text(entry.get("summary") or "", detail.get("type", "text/html")),
+        summary=_text(entry.get("summary") or "", _detail(entry, "summary", "type") or "text/html"),
         content=max(contents, key=len, default=""),
         authors=_authors(entry),
-        published=_moment(published or entry.get("updated_parsed")),
-        updated=_moment(entry.get("updated_parsed") or published),
-        language=detail.get("language") or (entry.get("title_detail") or {}).get("language"),
+        published=_moment(published or updated),
+        updated=_moment(updated or published),
+        language=_detail(entry, "summary", "language") or _detail(entry, "title", "language"),
     )
 
 
@@ -250,8 +261,7 @@ _EMAIL = re.compile(r"\S+@\S+")
 
 
 def _authors(entry: Any) -> list[str]:
-    names = [author.get("name") or "" for author in entry.get("authors", ())[:20]] or [entry.get("author") or ""]
-    return _names(names)
+    return _names([author.get("name") or "" for author in _list(entry, "authors")] or [entry.get("author") or ""])
 
 
 def _names(names: list[Any]) -> list[str]:
@@ -259,8 +269,8 @@ def _names(names: list[Any]) -> list[str]:
     return list(dict.fromkeys(name for name in shown if name))
 
 
-def _moment(parsed: time.struct_time | None) -> str | None:
-    if parsed is None:
+def _moment(parsed: Any) -> str | None:
+    if not isinstance(parsed, time.struct_time):
         return None
     try:
         return datetime.fromtimestamp(calendar.timegm(parsed), UTC).isoformat()
@@ -300,7 +310,7 @@ def _json_feed(text: str, url: str) -> dict[str, Any]:
 
 def _json_entry(item: dict[str, Any], url: str) -> dict[str, Any]:
     content = item.get("content_html")
-    authors = item.get("authors") or [item.get("author")]
+    authors = _list(item, "authors") or [item.get("author")]
     published = _iso(item.get("date_published"))
     updated = _iso(item.get("date_modified"))
     return _fields(
@@ -312,7 +322,7 @@ def _json_entry(item: dict[str, Any], url: str) -> dict[str, Any]:
         content=html_to_text(content)
         if isinstance(content, str)
         else plain_to_text(str(item.get("content_text") or "")),
-        authors=_names([author.get("name") or "" for author in authors if isinstance(author, dict)][:20]),
+        authors=_names([author.get("name") or "" for author in authors if isinstance(author, dict)]),
         published=published or updated,
         updated=updated or published,
         language=item.get("language"),

@@ -80,8 +80,8 @@ async def pull_feeds(
 
     A result a feed, in the order of `feeds`; `on_result` gets each as soon as it is there, in the thread of the loop.
     `now` stands for the time of the pull, in tests. A feed's failure is its result and disturbs no other. Raises
-    BrokerUnavailable, BrokerRejected or StoreUnavailable, for then no feed can be done. When cancelled, it returns after the write that
-    is under way; feeds are then either recorded, or as they were before.
+    BrokerUnavailable, BrokerRejected or StoreUnavailable, for then no feed can be done. When cancelled, it returns
+    after the write that is under way; feeds are then either recorded, or as they were before.
     """
     async with Puller(store, producer, settings, now=now) as puller:
         return await puller.pull_all(feeds, on_result=on_result, force=force)

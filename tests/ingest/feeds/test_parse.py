@@ -453,6 +453,30 @@ SNIPPETS = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize("content", ["text", "<b>markup</b>", "&amp;#xD800;"])
+@pytest.mark.parametrize("attributes", ["", ' a="b"', ' type="html" href="x"'])
+@pytest.mark.parametrize(
+    "name",
+    "title title_detail summary summary_detail content content_detail id guid link links author authors author_detail "
+    "published published_parsed updated_parsed created_parsed language tags feedburner_origlink source".split(),
+)
+def test_elements_of_any_name_do_not_confuse_the_parser(name: str, attributes: str, content: str) -> None:
+    element = f"<{name}{attributes}>{content}</{name}>"
+    body = rss(f"<item>{element}<guid>1</guid><title>A</title></item><item><title>B</title></item>", head=element)
+    assert parse_feed(body.encode(), "", URL)["entries"][-1]["title"] == "B"
+
+
+@pytest.mark.parametrize("value", ["1", "null", '"x"', "[1, null]", '{"name": 5}', "[[]]", "true", "1e999"])
+@pytest.mark.parametrize(
+    "name",
+    "id url title summary content_html content_text authors author date_published date_modified language".split(),
+)
+def test_json_feeds_with_values_of_any_kind_are_read(name: str, value: str) -> None:
+    version = '"version": "https://jsonfeed.org/version/1.1"'
+    body = f'{{{version}, "items": [{{"title": "A", "{name}": {value}}}, 5, {{"title": "B", "id": "b"}}]}}'
+    assert parse_feed(body.encode(), "", URL)["entries"][-1]["title"] == "B"
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.one_of(SNIPPETS, st.text(max_size=5)), max_size=25).map("".join))
 def test_any_body_is_parsed_or_no_feed(inside: str) -> None:
