@@ -67,12 +67,19 @@ def candidates(tags: Floats, tokens: Tokens) -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.first)
 
 
-def kind(types: Floats, modes: Floats, realis: Floats, temperature: float = 1.0) -> Kind:
+def log_odds(probability: Floats) -> Floats:
+    """Natural logarithm of p / (1 - p), with p kept a little off 0 and 1."""
+    clipped = np.clip(probability, 1e-4, 1 - 1e-4)
+    odds: Floats = np.log(clipped / (1 - clipped))
+    return odds
+
+
+def kind(types: Floats, modes: Floats, realis: Floats, slope: float = 1.0, offset: float = 0.0) -> Kind:
     """The most probable type of one candidate, with its modes and realis, from the head's logits of one row.
 
-    `temperature` divides the type logits (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+    `slope` and `offset` calibrate its confidence, see `models.evaluate.calibrate`.
     """
-    probabilities = softmax(types / temperature)[1:]
+    probabilities = softmax(types)[1:]
     best = int(probabilities.argmax())
     chosen = TYPES[best]
     likely = {MODE_LABELS[at] for at in np.flatnonzero(modes > np.log(MODE_THRESHOLD / (1 - MODE_THRESHOLD)))}
@@ -80,5 +87,5 @@ def kind(types: Floats, modes: Floats, realis: Floats, temperature: float = 1.0)
         type=chosen,
         modes=tuple(mode for mode in MODES[chosen] if (chosen, mode) in likely),
         realis=REALIS[int(realis.argmax())],
-        confidence=round(float(probabilities[best]), 4),
+        confidence=round(float(1 / (1 + np.exp(-(slope * log_odds(probabilities[best]) + offset)))), 4),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -43,12 +43,14 @@ class Text(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What belongs to a network beside its numbers. `temperature` calibrates, `min_confidence` is the default threshold."""
+    """What belongs to a network beside its numbers. `slope` and `offset` calibrate, `min_confidence` is the default
+    threshold."""
 
     tokenizer: Tokenizer
     name: str
     version: str
-    temperature: float = 1.0
+    slope: float = 1.0
+    offset: float = 0.0
     min_confidence: float = 0.5
 
 
@@ -99,16 +101,13 @@ class Coder:
                 tokenizer=Tokenizer(folder / "tokenizer.json"),
                 name=config["name"],
                 version=config["version"],
-                temperature=config["temperature"],
+                slope=config["slope"],
+                offset=config["offset"],
                 min_confidence=config["min_confidence"],
             )
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"weights in {folder}: {error!r}; give a folder made by `make train`") from error
         return cls(OnnxNetwork(folder, threads), weights)
-
-    def with_weights(self, weights: Weights) -> Coder:
-        """The same network with another calibration."""
-        return Coder(self._network, weights)
 
     def code(
         self,
@@ -173,7 +172,8 @@ class Coder:
         found: list[list[_Reading]] = [[] for _ in texts]
         if not texts:
             return found
-        tokens = self._weights.tokenizer(texts)
+        weights = self._weights
+        tokens = weights.tokenizer(texts)
         for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
             ids, mask = pad([tokens[row] for row in rows], length)
             hidden, tags = self._network.encode(ids, mask)
@@ -187,7 +187,7 @@ class Coder:
                 heads = self._network.heads(hidden[where], mask[where], trigger)
                 for line, (at, candidate) in enumerate(part):
                     sentence = tokens[rows[at]]
-                    what = kind(heads.types[line], heads.modes[line], heads.realis[line], self._weights.temperature)
+                    what = kind(heads.types[line], heads.modes[line], heads.realis[line], weights.slope, weights.offset)
                     if what.confidence >= threshold:
                         span = _trigger_span(candidate, sentence)
                         found[rows[at]].append(_Reading(span, what, arguments(heads.roles[line], sentence)))
@@ -241,11 +241,6 @@ class Coder:
             injured=injured,
             claimed_by=tuple(span(argument.start, argument.end) for argument in roles["claimed_by"]),
         )
-
-
-def with_threshold(weights: Weights, temperature: float, min_confidence: float) -> Weights:
-    """The same weights, calibrated."""
-    return replace(weights, temperature=temperature, min_confidence=min_confidence)
 
 
 def _trigger_span(candidate: Candidate, tokens: Tokens) -> tuple[int, int]:

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models.arguments import ROLES
-from models.coder import Coder, Weights, with_threshold
+from models.classifier import log_odds
+from models.coder import Coder
 from models.corpus.validate import find
+from models.encoder import Floats
 from models.events import Event, Span
 from models.ontology import MODES, TYPES
 
@@ -248,26 +251,43 @@ def evaluate_files(paths: Iterable[Path], coder: Coder) -> Report:
     return evaluate(read(paths), coder)
 
 
-def calibrate(records: Sequence[Record], coder: Coder, weights: Weights) -> dict[str, float]:
-    """The temperature with the least log loss of "this event is right", and the threshold with the best event F1.
+def _platt(odds: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset by Newton's method with halved steps; a weak pull towards (1, 0) keeps them finite."""
+    design = np.stack([odds, np.ones_like(odds)])
+    prior, fitted = np.array([1.0, 0.0]), np.array([1.0, 0.0])
 
-    Both are chosen on `records`, which must not be training data. Temperature: Guo et al. 2017.
+    def loss(at: npt.NDArray[np.float64]) -> float:
+        signed = np.where(right, 1.0, -1.0) * (at @ design)
+        return float(np.logaddexp(0, -signed).sum() + 0.5 * np.sum((at - prior) ** 2))
+
+    for _ in range(30):
+        probability = 1 / (1 + np.exp(-np.clip(fitted @ design, -30, 30)))
+        gradient = design @ (probability - right) + (fitted - prior)
+        hessian = (design * (probability * (1 - probability))) @ design.T + np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        size = 1.0
+        while size > 1e-6 and loss(fitted - size * step) > loss(fitted):
+            size /= 2
+        fitted = fitted - size * step
+    return float(fitted[0]), float(fitted[1])
+
+
+def calibrate(records: Sequence[Record], coder: Coder) -> dict[str, float]:
+    """`slope`, `offset` and `min_confidence` for the weights of an uncalibrated `coder`.
+
+    Slope and offset map the log odds of a candidate to those of its being right, with the least log loss (Platt 1999,
+    "Probabilistic outputs for support vector machines"); the threshold has the best event F1. All are chosen on
+    `records`, which must not be training data.
     """
-    best = (float("inf"), 1.0)
-    for temperature in np.geomspace(0.6, 3.0, 17):
-        at = coder.with_weights(with_threshold(weights, float(temperature), 0.0))
-        coded = _code(records, at, 0.0)
-        right, confidence = _outcomes(records, coded)
-        clipped = np.clip(confidence, 1e-4, 1 - 1e-4)
-        loss = float(-np.mean(np.where(right, np.log(clipped), np.log(1 - clipped))))
-        best = min(best, (loss, float(temperature)))
-    temperature = best[1]
-    coded = _code(records, coder.with_weights(with_threshold(weights, temperature, 0.0)), 0.0)
+    coded = _code(records, coder, 0.0)
+    right, confidence = _outcomes(records, coded)
+    slope, offset = _platt(log_odds(confidence), right)
     scores = []
-    for threshold in np.arange(0.2, 0.85, 0.05):
-        kept = [[event for event in events if event.confidence >= threshold] for events in coded]
-        scores.append((score(records, kept).scores["event"].f1, -abs(threshold - 0.5), float(threshold)))
-    return {"temperature": round(temperature, 3), "min_confidence": round(max(scores)[2], 2)}
+    for threshold in np.arange(0.2, 0.81, 0.05):
+        raw = (log_odds(np.array([threshold]))[0] - offset) / slope
+        kept = [[event for event in events if log_odds(np.array([event.confidence]))[0] >= raw] for events in coded]
+        scores.append((score(records, kept).scores["event"].f1, -abs(float(threshold) - 0.5), float(threshold)))
+    return {"slope": round(slope, 4), "offset": round(offset, 4), "min_confidence": round(max(scores)[2], 2)}
 
 
 def _outcomes(records: Sequence[Record], coded: Sequence[Sequence[Event]]) -> tuple[np.ndarray, np.ndarray]:

@@ -110,7 +110,7 @@ def pretrained_folder(name: str) -> Path:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train, choose nothing by the development split but the temperature, export, and write the model card."""
+    """Train, choose nothing by the development split but the calibration, export, and write the model card."""
     torch.manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pretrained = pretrained_folder(options.encoder)
@@ -174,7 +174,7 @@ def train(options: argparse.Namespace) -> None:
             checkpoint,
         )
     network.eval()
-    settings = calibrate(development, Coder(network, weights), weights)
+    settings = calibrate(development, Coder(network, weights))
     export(network, pretrained, options.out, settings | {"name": options.name, "version": options.version})
     report = evaluate(development, Coder.load(options.out))
     card = {

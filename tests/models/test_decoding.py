@@ -52,10 +52,15 @@ def test_a_kind_has_only_the_modes_of_its_type() -> None:
     assert 0.8 < found.confidence < 1
 
 
-def test_a_higher_temperature_lowers_confidence() -> None:
+def test_calibration_moves_confidence_and_nothing_else() -> None:
     types = np.eye(1 + len(TYPES), dtype=np.float32)[3] * 5
     rest = np.zeros(len(MODE_LABELS), dtype=np.float32), np.zeros(len(REALIS), dtype=np.float32)
-    assert kind(types, *rest, temperature=2.0).confidence < kind(types, *rest).confidence
+    plain, flatter, lower = kind(types, *rest), kind(types, *rest, slope=0.5), kind(types, *rest, offset=-1.0)
+    assert 0.5 < flatter.confidence < plain.confidence
+    assert lower.confidence < plain.confidence
+    assert {(one.type, one.modes, one.realis) for one in (plain, flatter, lower)} == {
+        (plain.type, plain.modes, plain.realis)
+    }
 
 
 @pytest.mark.parametrize(
