@@ -208,3 +208,43 @@ def test_a_program_that_feeds_lines_one_by_one_gets_answers_when_it_ends_its_inp
     process.stdin.close()
     process.stdin = None
     assert finish(process).code == 0
+
+
+CORPUS = [
+    {
+        "text": "Rebels killed 12 in the village.",
+        "style": "wire",
+        "events": [
+            {
+                "type": "ASSAULT",
+                "modes": [],
+                "trigger": "killed",
+                "actor": ["Rebels"],
+                "recipient": [],
+                "location": [],
+                "date": [],
+                "dead": ["12"],
+                "injured": [],
+                "realis": "actual",
+                "claimed_by": [],
+            }
+        ],
+    },
+    {"text": "Nothing happened.", "style": "wire", "events": []},
+]
+
+
+def test_the_coder_can_be_scored_on_sentences_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_bytes(jsonl(*CORPUS))
+    report = json.loads(call("evaluate", file, "--format", "json").out)
+    assert report["scores"]["event"]["f1"] == 1.0
+    assert "ASSAULT" in call("evaluate", file).out
+
+
+def test_a_corpus_file_that_breaks_the_codebook_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_bytes(jsonl({"text": "a", "events": [{"type": "WAR"}]}))
+    answer = call("evaluate", file)
+    assert (answer.code, answer.out) == (1, "")
+    assert "mine.jsonl" in answer.err

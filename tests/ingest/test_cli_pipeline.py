@@ -1,0 +1,304 @@
+"""Commands that move articles along and look after feeds and dead letters, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import models
+from ingest.broker import Outgoing
+from ingest.feeds.catalog import Feed, load_catalog, read_opml
+from ingest.storage import FeedState
+from models.errors import ModelError
+from tests.feeds.serve import SampleServer
+from tests.ingest.cli_driver import StandIn
+from tests.ingest.command import Answer, call, finish, start
+from tests.ingest.pipeline import PUBLISHED, Pipeline, article
+
+BUNDLED = len(load_catalog())
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keyword coder in place of the model."""
+    monkeypatch.setattr(models, "Coder", StandIn, raising=False)
+
+
+@pytest.fixture
+def samples() -> Iterator[SampleServer]:
+    with SampleServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sampled(tmp_path: Path, samples: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with a catalogue of two sample feeds and one that is not there."""
+    monkeypatch.setenv("CONFLICTWIRE_FETCH__ALLOW_PRIVATE", "true")
+    feeds = {"sahel": "sahel-courier.xml", "touchline": "touchline.xml", "missing": "missing.xml"}
+    tables = [f'[[feed]]\nname = "{name}"\nurl = "{samples.url}/{path}"\n' for name, path in feeds.items()]
+    (tmp_path / "feeds.toml").write_text("\n".join(tables))
+    return tmp_path
+
+
+def cli(folder: Path, *arguments: str | Path) -> Answer:
+    return call(*arguments, "--data-dir", folder)
+
+
+# --- pull ---
+
+
+def test_pull_brings_the_due_feeds_and_names_those_that_fail(sampled: Path) -> None:
+    answer = cli(sampled, "pull", "--once")
+    assert (answer.code, answer.out) == (0, "")
+    assert "sahel: 9 new" in answer.err
+    assert re.search(r"^missing: .*404", answer.err, re.M)
+    assert "3 feeds pulled, 1 failed, 0 not due; 17 new articles, 0 updated" in answer.err
+    again = cli(sampled, "pull", "--once")
+    assert again.code == 0
+    assert "0 feeds pulled, 0 failed, 3 not due; 0 new articles" in again.err
+
+
+def test_one_feed_can_be_pulled_though_it_is_not_due(sampled: Path) -> None:
+    cli(sampled, "pull", "--once")
+    answer = cli(sampled, "pull", "--once", "--force", "--feed", "sahel")
+    assert "1 feeds pulled" in answer.err
+
+
+def test_pull_ends_with_1_when_no_feed_works(sampled: Path) -> None:
+    assert cli(sampled, "pull", "--once", "--feed", "missing").code == 1
+
+
+def test_a_feed_that_is_not_there_is_an_error(sampled: Path) -> None:
+    answer = cli(sampled, "pull", "--once", "--feed", "sahle")
+    assert answer.code == 1
+    assert "error: there is no feed called 'sahle'" in answer.err
+
+
+def test_pull_goes_on_until_ctrl_c(sampled: Path) -> None:
+    process = start(sampled, "pull", environment={"CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true"})
+    assert process.stderr
+    assert b"new" in process.stderr.readline() + process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    answer = finish(process)
+    assert answer.code == 130
+    assert "Traceback" not in answer.err
+
+
+# --- worker and recode ---
+
+
+def test_a_worker_codes_all_that_is_there(pipeline: Pipeline) -> None:
+    pipeline.publish([article(number) for number in range(20)])
+    answer = finish(start(pipeline.settings, "worker", "--once"))
+    assert (answer.code, answer.out) == (0, ""), answer.err
+    assert len(pipeline.agreed()) == 50
+    assert pipeline.left() == 0
+
+
+def test_a_worker_of_another_group_reads_everything_again(embedded: Pipeline) -> None:
+    embedded.publish([article(1)])
+    for group in ("coders", "others"):
+        answer = finish(start(embedded.settings, "worker", "--once", "--group", group))
+        assert re.search(r"worker ended.* articles=1", answer.err), answer.err
+
+
+def test_several_workers_end_with_1_when_they_cannot_read_their_weights(embedded: Pipeline) -> None:
+    answer = finish(start(embedded.settings, "worker", "--workers", "2", "--once", "--model", "no-such-folder"))
+    assert answer.code == 1
+    assert "no-such-folder" in answer.err
+
+
+class Improved(StandIn):
+    """Finds nothing but killings."""
+
+    def events(self, text: str, title: str | None = None, min_confidence: float | None = None) -> list[models.Event]:
+        return [event for event in super().events(text, title, min_confidence) if event.trigger.text == "killed"]
+
+
+def test_recoding_with_the_same_weights_changes_nothing(pipeline: Pipeline) -> None:
+    pipeline.publish([article(number) for number in range(10)])
+    pipeline.work(StandIn())
+    before = pipeline.published()
+    answer = finish(start(pipeline.settings, "recode"))
+    assert answer.code == 0, answer.err
+    assert "10 articles published again" in answer.err
+    assert "10 articles coded, 0 event revisions published" in answer.err
+    assert [record.value for record in pipeline.published()] == [record.value for record in before]
+
+
+def test_recoding_with_better_weights_publishes_revisions_and_no_doubles(
+    embedded: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.publish([article(number) for number in range(10)])
+    embedded.work(StandIn())
+    monkeypatch.setattr(models, "Coder", Improved)
+    answer = cli(embedded.settings.data_dir, "recode", "--model", "better")
+    assert answer.code == 0, answer.err
+    assert "10 articles coded, 15 event revisions published" in answer.err
+    current = embedded.agreed()
+    assert {event.trigger.text for event in current.values() if event.status != "retracted"} == {"killed"}
+    assert sum(event.status == "retracted" for event in current.values()) == 15
+
+
+def test_recoding_can_be_held_to_recent_articles_and_leaves_those_without_a_text_alone(embedded: Pipeline) -> None:
+    old = article(1).model_copy(update={"fetched": PUBLISHED - timedelta(days=9)})
+    embedded.publish([old, article(2), article(3)])
+    embedded.work(StandIn())
+    folder = embedded.settings.data_dir
+    assert "2 articles published again" in cli(folder, "recode", "--since", "2026-11-20").err
+    embedded.store.drop_texts(PUBLISHED)
+    before = embedded.agreed()
+    answer = cli(folder, "recode")
+    assert "2 articles published again; 1 without a text stay as they are" in answer.err
+    assert embedded.agreed() == before
+
+
+def test_weights_that_cannot_be_read_leave_everything_as_it_is(
+    embedded: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.publish([article(1)])
+    embedded.work(StandIn())
+
+    class Broken(StandIn):
+        @classmethod
+        def load(cls, path: object = None, threads: int | None = None) -> StandIn:
+            raise ModelError(f"no weights in {path}")
+
+    monkeypatch.setattr(models, "Coder", Broken)
+    answer = cli(embedded.settings.data_dir, "recode", "--model", "nowhere")
+    assert (answer.code, answer.err) == (1, "error: no weights in nowhere\n")
+    assert embedded.left() == 0
+
+
+def test_recoding_an_empty_store_says_so(tmp_path: Path) -> None:
+    answer = cli(tmp_path, "recode")
+    assert (answer.code, answer.err) == (0, "no stored articles to code again\n")
+
+
+# --- dead letters ---
+
+
+@pytest.fixture
+def poisoned(embedded: Pipeline) -> Path:
+    """A data folder with two dead letters, one of them no article at all."""
+    embedded.publish([article(1), article(2, text="POISON \x1b[2J"), Outgoing("articles", b"bad", b"\xff not json")])
+    embedded.work(StandIn())
+    return embedded.settings.data_dir
+
+
+def test_dead_letters_can_be_listed_shown_and_filtered(poisoned: Path) -> None:
+    table = cli(poisoned, "dead", "list")
+    assert table.code == 0
+    assert len(table.lines) == 3
+    letters = {
+        letter["stage"]: letter for letter in map(json.loads, cli(poisoned, "dead", "list", "--format", "json").lines)
+    }
+    assert letters.keys() == {"read", "code"}
+    assert len(cli(poisoned, "dead", "list", "--stage", "code", "--format", "json").lines) == 1
+    assert cli(poisoned, "dead", "list", "--since", "2099-01-01", "--format", "json").lines == []
+    shown = cli(poisoned, "dead", "show", letters["code"]["id"])
+    assert "exception: ValueError" in shown.out
+    assert "POISON" in shown.out
+    assert "\x1b" not in shown.out
+    whole = json.loads(cli(poisoned, "dead", "show", letters["read"]["id"], "--format", "json").out)
+    assert whole["value"] == "\ufffd not json"
+
+
+def test_a_letter_that_is_not_there_is_an_error(poisoned: Path) -> None:
+    answer = cli(poisoned, "dead", "show", "0-999")
+    assert answer.code == 1
+    assert "conflictwire dead list" in answer.err
+
+
+def test_letters_can_be_replayed_one_some_or_all(embedded: Pipeline, poisoned: Path) -> None:
+    ids = [json.loads(line)["id"] for line in cli(poisoned, "dead", "list", "--format", "json").lines]
+    assert "1 articles published again" in cli(poisoned, "dead", "replay", ids[0]).err
+    assert "1 articles published again" in cli(poisoned, "dead", "replay", "--stage", "code").err
+    assert "2 articles published again" in cli(poisoned, "dead", "replay", "--all").err
+    assert embedded.left() == 4
+    assert cli(poisoned, "dead", "replay", "--all", ids[0]).code == 2
+
+
+# --- feeds ---
+
+
+def test_feeds_can_be_listed_with_their_health(sampled: Path) -> None:
+    cli(sampled, "pull", "--once")
+    rows = {row["name"]: row for row in map(json.loads, cli(sampled, "feeds", "list", "--format", "json").lines)}
+    assert rows["sahel"]["health"] == "ok"
+    assert rows["sahel"]["new_entries"] == 9
+    assert rows["sahel"]["next_due"] > rows["sahel"]["last_success"]
+    assert rows["missing"]["health"] == "failed 1x"
+    assert "404" in rows["missing"]["last_error"]
+    assert len(cli(sampled, "feeds", "list").lines) == 4
+
+
+def test_feeds_can_be_checked_by_name_or_address_and_nothing_is_kept(sampled: Path, samples: SampleServer) -> None:
+    every = cli(sampled, "feeds", "check")
+    assert every.code == 1
+    assert "2 of 3 feeds can be read" in every.err
+    one = cli(sampled, "feeds", "check", "sahel", f"{samples.url}/levant-ledger.rdf", "--format", "json")
+    assert one.code == 0
+    assert [json.loads(line)["entries"] for line in one.lines] == [9, 9]
+    assert cli(sampled, "feeds", "check", "nosuch").code == 1
+    assert all(json.loads(line)["pulls"] == 0 for line in cli(sampled, "feeds", "list", "--format", "json").lines)
+
+
+def test_a_feed_can_be_added_disabled_and_enabled_again(sampled: Path, samples: SampleServer) -> None:
+    url = f"{samples.url}/levant-ledger.rdf"
+    added = cli(sampled, "feeds", "add", url, "--name", "levant", "--country", "lbn", "--language", "en")
+    assert added.code == 0, added.err
+    assert "9 entries" in added.err
+    catalogue = sampled / "feeds.toml"
+    assert load_catalog(catalogue)[-1] == Feed("levant", url, country="LBN", language="en")
+    assert "already" in cli(sampled, "feeds", "add", url).err
+    assert cli(sampled, "feeds", "disable", "levant").code == 0
+    assert not load_catalog(catalogue)[-1].enabled
+    assert "enabled 'levant'" in cli(sampled, "feeds", "add", url).err
+    assert load_catalog(catalogue)[-1].enabled
+
+
+def test_what_is_no_feed_is_not_added_unless_unchecked(sampled: Path, samples: SampleServer) -> None:
+    url = f"{samples.url}/nowhere.xml"
+    refused = cli(sampled, "feeds", "add", url)
+    assert refused.code == 1
+    assert "404" in refused.err
+    assert len(load_catalog(sampled / "feeds.toml")) == 3
+    assert cli(sampled, "feeds", "add", url, "--no-check").code == 0
+    assert load_catalog(sampled / "feeds.toml")[-1].name == "127.0.0.1"
+
+
+def test_a_feed_that_was_gone_is_pulled_again_when_added_again(
+    embedded: Pipeline, sampled: Path, samples: SampleServer
+) -> None:
+    state = FeedState("sahel", disabled=True, failures=1, last_status=410)
+    embedded.store.save_feed_state(state)
+    assert cli(sampled, "feeds", "add", f"{samples.url}/sahel-courier.xml").code == 0
+    assert embedded.store.feed_states()["sahel"] == replace(state, disabled=False)
+
+
+def test_feeds_go_to_other_readers_and_back(sampled: Path, tmp_path: Path) -> None:
+    opml = cli(sampled, "feeds", "export")
+    assert read_opml(opml.out.encode()) == load_catalog(sampled / "feeds.toml")
+    other = tmp_path / "subscriptions.opml"
+    other.write_text(opml.out.replace("touchline.xml", "other.xml"))
+    answer = cli(sampled, "feeds", "import", other)
+    assert "1 feeds added" in answer.err
+    assert "2 were there already" in answer.err
+    assert load_catalog(sampled / "feeds.toml")[-1].name == "touchline (2)"
+
+
+def test_the_first_change_starts_from_the_bundled_catalogue(tmp_path: Path) -> None:
+    first = load_catalog()[0].name
+    answer = cli(tmp_path, "feeds", "disable", first)
+    assert "begins as a copy of the bundled catalogue" in answer.err
+    changed = load_catalog(tmp_path / "feeds.toml")
+    assert len(changed) == BUNDLED
+    assert [feed.name for feed in changed if not feed.enabled] == [first]
