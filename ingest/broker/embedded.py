@@ -2,8 +2,8 @@
 
 Records lie in one table, clustered by partition and offset; a commit of outputs and offsets is one SQLite transaction, and
 what other processes see is what has been committed. The file is in WAL mode with `synchronous=FULL`: after kill -9 and after
-a loss of power everything that was acknowledged is there (for what it costs see docs/decisions). The file must lie on a local
-file system, as SQLite's WAL needs shared memory.
+a loss of power everything that was acknowledged is there (docs/decisions/0004-embedded-broker.md has what that costs). It
+must lie on a local file system, as SQLite's WAL needs shared memory.
 
 Groups work without a coordinator. Each member has a lease, which a thread of its own renews; each holds its partitions under
 an epoch. Members give up what is above their fair share, and take what nobody owns, when they poll (`rebalance`). A commit

@@ -10,6 +10,8 @@ The library leaves four things to its caller, and they make up most of this file
   has read on in between; and once thrown out it has no generation to be fenced by. So a commit carries the generation under
   which its records were polled, and each new generation starts from the committed offsets.
 - Its `poll` cannot tell an empty topic from a broker that is gone; `_Pulse` asks.
+
+See docs/decisions/0005-kafka-python.md.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ from models.errors import ConflictwireError
 
 if TYPE_CHECKING:
     from ingest.settings import Kafka, Settings
+
+_LOG = logging.getLogger(__name__)
 
 # The largest record that the producer takes and that a topic created here keeps; Kafka's own default is 1 MiB.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
@@ -419,6 +423,14 @@ def _records(polled: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
     ]
 
 
+def _close(consumer: Any) -> None:
+    try:
+        consumer.close(autocommit=False, timeout_ms=_ms(LEAVE_SECONDS))
+    except Exception as error:
+        # Its network thread may have crashed, which close() raises again; there is nothing more to be closed.
+        _LOG.warning("a consumer did not close cleanly: %r", error)
+
+
 def _at_end(consumer: Any, ends: Mapping[TopicPartition, int]) -> bool:
     positions = {where: consumer.position(where, timeout_ms=_ms(PROBE_SECONDS)) for where in ends}
     return not any(position is None or position < ends[where] for where, position in positions.items())
@@ -443,7 +455,6 @@ class KafkaMember:
         # The offsets after what was polled under the generation, and not forgotten.
         self._polled: dict[TopicPartition, int] = {}
         self._generation: ConsumerGroupMetadata | None = None
-        self._joined = False
         self._must_rewind = False
         self._open_producer()
         self._open_consumer()
@@ -486,7 +497,7 @@ class KafkaMember:
         )
         self._consumer.subscribe(self._topics)
         self._generation = None
-        self._joined = self._must_rewind = False
+        self._must_rewind = False
         self._pulse.heard()
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
@@ -501,9 +512,12 @@ class KafkaMember:
                 self._pulse.heard()
             else:
                 self._pulse.check(self._consumer, [TopicPartition(topic, 0) for topic in self._topics])
-        except KafkaError as error:
+        except Exception as error:
+            # The next poll starts with a new one.
             self._close_consumer()
-            raise self._broker.translate(error) from error
+            if isinstance(error, KafkaError):
+                raise self._broker.translate(error) from error
+            raise
         return records
 
     def _poll_once(self, max_records: int, deadline: float) -> list[Record]:
@@ -525,14 +539,9 @@ class KafkaMember:
         stable = bool(now.state == MemberState.STABLE)
         if stable and before and (now.member_id, now.generation_id) == (before.member_id, before.generation_id):
             return True
-        self._polled.clear()
         # One that the broker has named already counts only once its partitions are known, when the state is stable.
         self._generation = now if stable else None
-        if not self._joined:
-            # All partitions are new to this consumer, and start from their committed offsets by themselves.
-            self._joined = stable
-            return stable
-        self._must_rewind = True
+        self.rewind()
         return False
 
     def _seek_to_committed(self, deadline: float) -> bool:
@@ -630,7 +639,7 @@ class KafkaMember:
         consumer, self._consumer = self._consumer, None
         self._polled.clear()
         if consumer is not None:
-            consumer.close(autocommit=False, timeout_ms=_ms(LEAVE_SECONDS))
+            _close(consumer)
 
     def close(self) -> None:
         """See `ingest.broker.Consumer`."""
@@ -672,7 +681,7 @@ class KafkaReader:
             for where, offset in self._next.items():
                 consumer.seek(where, offset)
         except KafkaError as error:
-            consumer.close(autocommit=False)
+            _close(consumer)
             raise self._broker.translate(error) from error
         self._consumer = consumer
         self._pulse.heard()
@@ -685,9 +694,12 @@ class KafkaReader:
                 self._pulse.heard()
             else:
                 self._pulse.check(self._consumer, list(self._next))
-        except KafkaError as error:
+        except Exception as error:
+            # The next poll goes on from where this one was, with a new consumer.
             self.close()
-            raise self._broker.translate(error) from error
+            if isinstance(error, KafkaError):
+                raise self._broker.translate(error) from error
+            raise
         for where, messages in polled.items():
             self._next[where] = messages[-1].offset + 1
         return _records(polled)
@@ -720,4 +732,4 @@ class KafkaReader:
         """See `ingest.broker.Reader`."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            consumer.close(autocommit=False)
+            _close(consumer)

@@ -86,31 +86,47 @@ def test_a_publisher_killed_at_any_time_leaves_each_acknowledged_record_once(
         child.kill()
         acknowledged = int(child.lines[-1])
         found = values(read_all(place, topic))
-        assert found == list(range(len(found)))
-        assert acknowledged <= len(found) <= acknowledged + 10
+        # Of the batch that it was sending, any part may be there.
+        assert found == sorted(set(found))
+        assert set(range(acknowledged)) <= set(found) <= set(range(acknowledged + 10))
 
 
 def test_workers_killed_at_any_time_lose_nothing_and_double_nothing(place: Place, start: Callable[..., Child]) -> None:
     source, target, group = place.topic(4), place.topic(4), place.name()
     chance = random.Random(2)
-    place.publish(source, 1500, keys=50)
+    producer = place.producer()
+    done = threading.Event()
+    published = 0
+
+    def publish() -> None:
+        nonlocal published
+        while not done.is_set():
+            batch = range(published, published + 20)
+            producer.send([Outgoing(source, b"%d" % (n % 50), b"%d" % n) for n in batch])
+            published += len(batch)
+            time.sleep(0.02)
 
     def new_worker() -> Child:
         return start("copy", place.url, source, target, group)
 
-    workers = [new_worker(), new_worker()]
-    for _ in range(4):
-        victim = chance.randrange(2)
-        wait_for(lambda victim=victim: any(line.startswith("committed") for line in workers[victim].lines))
-        time.sleep(chance.uniform(0, 0.1))
-        workers[victim].kill()
-        workers[victim] = new_worker()
-    place.publish(source, 100, keys=50, start=1500)
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    try:
+        workers = [new_worker(), new_worker()]
+        for _ in range(4):
+            victim = chance.randrange(2)
+            wait_for(lambda victim=victim: any(line.startswith("committed") for line in workers[victim].lines))
+            time.sleep(chance.uniform(0, 0.1))
+            workers[victim].kill()
+            workers[victim] = new_worker()
+    finally:
+        done.set()
+        publisher.join()
     wait_for(lambda: sum(row.lag for row in place.broker.lag(source, group)) == 0)
     # On Kafka the transaction of a killed worker hides what follows until the broker ends it.
-    wait_for(lambda: len(read_all(place, target)) >= 1600)
+    wait_for(lambda: len(read_all(place, target)) >= published)
     copied = read_all(place, target)
-    assert Counter(values(copied)) == Counter(range(1600))
+    assert Counter(values(copied)) == Counter(range(published))
     by_key: dict[bytes | None, list[int]] = {}
     for record in copied:
         by_key.setdefault(record.key, []).append(int(record.value))
