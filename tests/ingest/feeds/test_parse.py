@@ -6,9 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import PIPE
 from typing import TypeVar
 
 import pytest
@@ -403,6 +407,39 @@ def test_no_parser_outlives_its_pool_or_a_cancelled_call() -> None:
 
     in_pool(use)
     assert children() == before
+
+
+BUSY_PARENT = """
+import asyncio, pathlib, sys
+from ingest.feeds.parse import ParserPool
+from ingest.settings import Fetch
+
+async def main():
+    async with ParserPool(Fetch(parse_timeout=1)) as pool:
+        slow = asyncio.create_task(pool.feed(sys.stdin.buffer.read()))
+        child = ""
+        while not child:
+            await asyncio.sleep(0.3)
+            child = "".join((task / "children").read_text() for task in pathlib.Path("/proc/self/task").iterdir())
+        print(child, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_no_parser_outlives_a_parent_that_was_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", BUSY_PARENT], stdin=PIPE, stdout=PIPE) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        parent.stdin.write(QUADRATIC)
+        parent.stdin.close()
+        child = Path(f"/proc/{parent.stdout.readline().decode().strip()}")
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while child.exists() and "parse_child" in (child / "cmdline").read_text():
+        assert time.monotonic() < deadline, "the parser is still there"
+        time.sleep(0.1)
 
 
 def test_no_more_parsers_run_than_allowed() -> None:
