@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
-from importlib.resources import files
 from typing import NamedTuple
 
 from models.resolve import gazetteer
 from models.resolve.lexicon import Kind, Lexicon, Meaning, Token, lexicon, tokens
 from models.resolve.places import resolve_place
-from models.resolve.text import fold
+from models.resolve.text import fold, read_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +49,12 @@ _ARMED_BODIES = frozenset({"MIL", "COP", "REB", "UAF", "CRM", "SPY"})
 # An armed group's gunmen, soldiers and drones are the group's.
 _GROUPS_OWN = frozenset({"UAF", "MIL", "REB"})
 _WORDS: dict[str, frozenset[str]] = {
-    name: frozenset(words)
-    for name, words in tomllib.loads(
-        files("models.resolve").joinpath("data/words.toml").read_text(encoding="utf-8")
-    ).items()
+    name: frozenset(words) for name, words in tomllib.loads(read_data("actor_words.toml")).items()
 }
 _PEOPLE_ENDINGS = tuple(_WORDS["people_endings"])
 _QUANTITY = re.compile(
-    r"^(?:(?:at least|at most|more than|less than|fewer than|no fewer than|as many as|up to|close to|well over|over|about|around|some|"
-    r"nearly|almost|roughly|an estimated|all|both|another|other|further)\s+)+",
+    r"^(?:(?:at least|at most|more than|less than|fewer than|no fewer than|as many as|up to|close to|well over|over|about|"
+    r"around|some|nearly|almost|roughly|an estimated|all|both|another|other|further)\s+)+",
     re.IGNORECASE,
 )
 
@@ -178,16 +174,13 @@ def _joined(first: _Reading, second: _Reading) -> _Reading:
 def _both(first: _Reading, after: Sequence[_Piece]) -> _Reading:
     """Two joined by "and": the first speaks for both, but not for a second country."""
     second = _phrase(after)
-    if second.country and first.country and second.country != first.country:
-        return first._replace(country=None, country_trust=0.0)
-    if first.sector is None or (second.sector and (first.weak or first.sector_trust == _ADJECTIVE)):
-        return first._replace(
-            sector=second.sector, sector_trust=second.sector_trust, weak=second.weak,
-            country=first.country or second.country, country_trust=first.country_trust or second.country_trust,
-        )  # fmt: skip
-    return first._replace(
-        country=first.country or second.country, country_trust=first.country_trust or second.country_trust
-    )
+    country, trust = first.country or second.country, first.country_trust or second.country_trust
+    if first.country and second.country and first.country != second.country:
+        country, trust = None, 0.0
+    merely_named = first.weak or first.sector_trust == _ADJECTIVE
+    if first.sector is None or (second.sector and merely_named):
+        return _Reading(country, trust, second.sector, second.sector_trust, second.weak)
+    return first._replace(country=country, country_trust=trust)
 
 
 def _complemented(head: _Reading, preposition: str, rest: Sequence[_Piece]) -> _Reading:

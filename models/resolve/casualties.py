@@ -24,18 +24,20 @@ _HIGHEST = 10_000_000_000
 
 _OPEN = re.compile(
     r"\b(?:at least|more than|over|no fewer than|no less than|not fewer than|not less than|upwards? of|a minimum of|minimum|"
-    r"above|beyond|past|exceed(?:s|ed|ing)?|topp(?:ed|ing)|passed|surpass(?:es|ed|ing)|greater than)\b|\bor more\b|\bplus\b|\d\+"
+    r"above|beyond|past|exceed(?:s|ed|ing)?|topp(?:ed|ing)|passed|surpass(?:es|ed|ing)|greater than)\b|"
+    r"\bor more\b|\bplus\b|\d\+"
 )
 _BELOW = re.compile(r"\b(?:fewer than|less than|under|below)\b")
 _OPEN_NEGATED = re.compile(r"\b(?:no|not) more than\b")
 _CUT = re.compile(
-    r"[,;(]?\s*\b(?:including|includes|among them|among whom|most of them|mostly|mainly|many of them|some of them|half of them|"
-    r"all of them|of whom)\b.*|[,;(]\s*at least [\w-]+ of (?:them|whom)\b.*"
+    r"[,;(]?\s*\b(?:including|includes|among them|among whom|most of them|mostly|mainly|many of them|some of them|"
+    r"half of them|all of them|of whom)\b.*|[,;(]\s*at least [\w-]+ of (?:them|whom)\b.*"
 )
 _NOT_COUNTS = re.compile(
-    r"\b(?:aged?|of the age of)\s+[\w-]+|\b(?:boy|girl|child|man|woman|son|daughter|teenager|student|youth)\s+of\s+[\w-]+\b|"
-    r"\b(?:his|her|their) (?:early |mid|late )?-?\w+ties\b|\b[\w]+-(?:year|month|week|day|hour|man|member|metre|meter|km|mile|strong)s?"
-    r"(?:-olds?)?\b|\$\s?[\d.,]+"
+    r"\b(?:aged?|of the age of)\s+[\w-]+|"
+    r"\b(?:boy|girl|child|man|woman|son|daughter|teenager|student|youth)\s+of\s+[\w-]+\b|"
+    r"\b(?:his|her|their) (?:early |mid |late )?-?\w+ties\b|"
+    r"\b\w+-(?:year|month|week|day|hour|man|member|metre|meter|km|mile|strong)s?(?:-olds?)?\b|\$\s?[\d.,]+"
 )
 _RANGE = re.compile(
     r"(?:between|from)\s+(?P<a>[\w.,-]+?(?: (?:dozen|hundred|thousand|million))?)\s+(?:and|to)\s+(?P<b>.+)"
@@ -49,10 +51,11 @@ _RISING = re.compile(r"\b(?:rose|risen|rises|rising|climbed|climbs|grew|jumped|i
 
 _MANY_WITHOUT_S = {
     "people", "men", "women", "children", "police", "troops", "personnel", "staff", "crew", "family", "families", "others",
-    "cattle", "clergy", "militia", "public", "population", "folk", "policemen", "servicemen", "gunmen", "fishermen", "tribesmen",
-    "clansmen", "herdsmen", "militiamen", "firemen", "congregation", "community", "crowd", "group", "number", "force", "unit",
-    "patrol", "squad", "team", "more", "many", "some", "all", "most", "them", "dead", "wounded", "injured", "killed", "casualties",
-    "fatalities", "unknown", "undisclosed", "half", "infantry", "poor", "elderly", "majority", "toll", "media",
+    "cattle", "clergy", "militia", "public", "population", "folk", "policemen", "servicemen", "gunmen", "fishermen",
+    "tribesmen", "clansmen", "herdsmen", "militiamen", "firemen", "congregation", "community", "crowd", "group", "number",
+    "force", "unit", "patrol", "squad", "team", "more", "many", "some", "all", "most", "them", "dead", "wounded", "injured",
+    "killed", "casualties", "fatalities", "unknown", "undisclosed", "half", "infantry", "poor", "elderly", "majority", "toll",
+    "media",
 }  # fmt: skip
 _END_OF_HEAD = re.compile(
     r"\s(?:of|in|from|at|near|who|that|which|with|for|on|by|under|during|after|known|aged|said|accused|suspected|trying|working)\s|[,;(]"
@@ -87,10 +90,10 @@ def resolve_count(text: str) -> tuple[int | None, int | None]:
 def _bounded(phrase: str, low: int, high: int | None) -> tuple[int | None, int | None]:
     if low > _HIGHEST:
         return (None, None)
-    if _BELOW.search(phrase):
-        return (None, low)
     if _OPEN.search(phrase) and not _OPEN_NEGATED.search(phrase):
         return (low, None)
+    if _BELOW.search(phrase):
+        return (None, low)
     return (low, high)
 
 
@@ -173,9 +176,9 @@ def _number_from(words: Sequence[str], at: int) -> tuple[int, int | None] | None
         elif word == "half" and not seen:
             half = True
         elif word in ("a", "an") and (place == 0 or half):
-            continue
-        elif word == "of" and vague and words[at + place + 1 : at + place + 2] and words[at + place + 1] in _UNITS:
-            continue
+            pass
+        elif word == "of" and words[at + place + 1 : at + place + 2] and words[at + place + 1] in _UNITS:
+            pass  # "a couple of dozen"
         elif word == "and" and seen and (current % 100 == 0) and (current or total):
             following = words[at + place + 1 : at + place + 2]
             if not (following and (following[0] in _WORDS) and (current >= 100 or total)):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
+
+from models.resolve.feasts import NAMES, feast
 
 _MOST_CHARACTERS = 100
 
@@ -66,30 +68,51 @@ _ORDINALS = {
     )
 }
 
-_WEEKDAY = "(?:" + "|".join(sorted(_WEEKDAYS, key=len, reverse=True)) + ")"
-_MONTH = "(?:" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + ")"
+
+def _any(words: Iterable[str]) -> str:
+    """A pattern for any of the words, the longest first."""
+    return "(?:" + "|".join(sorted(words, key=len, reverse=True)) + ")"
+
+
+_WEEKDAY, _MONTH, _SEASON, _ORDINAL = _any(_WEEKDAYS), _any(_MONTHS), _any(_SEASONS), _any(_ORDINALS)
 _YEAR = r"(?:1[6-9]\d\d|20\d\d)"
+_YEAR_AFTER = rf"(?:,? (?:of )?(?:the )?(?P<year>{_YEAR}|last year|previous year|this year|next year))?"
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
-_COUNT = r"(?:\d{1,3}|" + "|".join(sorted(_NUMBERS, key=len, reverse=True)) + ")"
+_COUNT = rf"(?:\d{{1,3}}|{_any(_NUMBERS)})"
 _UNIT = r"(?:hour|day|night|evening|morning|weekend|week|fortnight|month|year|decade)s?"
+_PART = (
+    r"(?:(?P<part>early|mid|late|middle of|beginning of|start of|end of|first half of|second half of)(?: |-))?(?:the )?"
+)
+_WHICH = r"(?:(?P<which>last|past|previous|this|next|following|coming|that) )?"
+_ABOUT = r"(?:about |around |nearly |almost |more than |over |just |less than |some )*"
 
 # Words that place an event within its day, and that a span of days has no use for.
+_HOUR = _any(
+    ["predawn", "pre-dawn", "dawn", "daybreak", "sunrise", "sunset", "dusk", "nightfall", "first light", "noon", "midday",
+     "midnight", "small hours", "early hours", "wee hours"]
+)  # fmt: skip
+_PART_OF_DAY = r"(?:late |early )?(?:morning|afternoon|evening|night|lunchtime|midnight|noon)s?"
 _TIME = re.compile(
-    r"\b(?:(?:at )?(?:about |around |just |shortly |soon )*(?:before|after)? ?\b(?:pre-?dawn|dawn|daybreak|sunrise|sunset|dusk|nightfall|first light|noon|midday|"
-    r"midnight|small hours|early hours|wee hours)(?: prayers)?(?: of| on)?|(?:at |around |about )?\d{1,2}(?:[:.]\d\d)? ?(?:a\.?m\.?|p\.?m\.?)(?: \w*time)?|"
-    r"\d{1,2}:\d\d(?: ?(?:gmt|utc))?|(?:late|early|mid)[ -](?=(?:on )?(?:"
-    + _WEEKDAY
-    + r"|morning|afternoon|evening|night|yesterday|today|in the|at night)\b)|"
-    r"(?<=day )(?:late |early )?(?:morning|afternoon|evening|night|lunchtime|midnight|noon)s?|(?:the |in the )?(?:late |early )?(?:morning|afternoon|evening|night) (?:of|on) )"
+    "|".join(
+        [
+            rf"\b(?:at )?(?:(?:about|around|just|shortly|soon) )*(?:before |after )?\b{_HOUR}(?: prayers)?(?: of| on)?",
+            r"\b(?:at |around |about )?\d{1,2}(?:[:.]\d\d)? ?(?:a\.?m\.?|p\.?m\.?)(?: \w*time)?",
+            r"\b\d{1,2}:\d\d(?: ?(?:gmt|utc))?",
+            rf"\b(?:late|early|mid)[ -](?=(?:on )?(?:{_WEEKDAY}|morning|afternoon|evening|night|yesterday|today|in the)\b)",
+            rf"(?<=day ){_PART_OF_DAY}",
+            rf"\b(?:the |in the )?{_PART_OF_DAY} (?:of|on) ",
+        ]
+    )
 )
 _LEAD = re.compile(
-    r"^(?:on|in|at|during|the|of|over|around|about|sometime|some time|only|just|as early as|as recently as|late on|early on|later)\s+"
+    r"^(?:on|in|at|during|the|of|over|around|about|sometime|some time|only|just|as early as|as recently as|late on|early on|"
+    r"later)\s+"
 )
 _SINCE = re.compile(r"^(?:since|ever since)\s+")
 _UNTIL = re.compile(r"^(?:until|till|by|before|through|up to|no later than|ahead of)\s+")
 _FROM = re.compile(r"^(?:from|starting|beginning|as of|effective)(?: on| from| in)?\s+")
 _THROUGHOUT = re.compile(r"^(?:throughout|all through|all|for|for the|for a|for an|within)\s+")
-_EVE = re.compile(r"^(?:the )?eve of\s+")
+_EVE = re.compile(r"^(?:on )?(?:the )?eve of\s+")
 _BETWEEN = re.compile(r"^(?:between|from)?\s*(?P<a>.+?)\s+(?:and|to|through|until|-|–|or)\s+(?P<b>.+)$")
 
 
@@ -116,7 +139,10 @@ def _resolve(text: str, frame: _Frame) -> _Span | None:
     phrase = text.lower().replace("’", "'").strip(" .,;:\"'()")
     phrase = re.sub(r"(?<=[a-z])\.(?= )|(?<=\d),(?= )|(?<=[a-z]),", "", phrase)
     phrase = re.sub(r"\b(\d{1,2})(?:st|nd|rd|th)\b", r"\1", phrase)
-    return _phrase(phrase, frame) or _search(text, frame) or _foreign(text, frame)
+    if not phrase:
+        return None
+    first, second = (_foreign, _search) if _OTHER_ORDER.search(text) else (_search, _foreign)
+    return _phrase(phrase, frame) or first(text, frame) or second(text, frame)
 
 
 def _phrase(phrase: str, frame: _Frame) -> _Span | None:
@@ -140,7 +166,7 @@ def _phrase(phrase: str, frame: _Frame) -> _Span | None:
         day = _phrase(phrase[match.end() :], frame)
         if day and day.earliest and day.earliest == day.latest:
             return _Span(day.earliest - timedelta(days=1), day.earliest - timedelta(days=1))
-    plain = _TIME.sub(" ", phrase)
+    plain = timeless = _TIME.sub(" ", phrase)
     for _ in range(4):
         plain = _LEAD.sub("", " ".join(plain.split()).strip(" ,-"))
     plain = re.sub(r"\s+(?:on|of|at|in|around|local|shortly|late|early)$", "", plain)
@@ -148,7 +174,7 @@ def _phrase(phrase: str, frame: _Frame) -> _Span | None:
         return span
     if match := _THROUGHOUT.match(phrase):
         return _phrase(phrase[match.end() :], frame)
-    if not plain and frame.today:
+    if not plain and timeless != phrase and frame.today:
         return _Span(frame.today, frame.today)
     return None
 
@@ -272,7 +298,8 @@ def _month_day(match: re.Match[str], frame: _Frame) -> _Span | None:
         return _one(date(int(match["year"]), month, day))
     if frame.today is None:
         return None
-    for year in (frame.today.year, frame.today.year + (1 if frame.future else -1)):
+    for step in range(9):  # the 29th of February may be eight years away
+        year = frame.today.year + (step if frame.future else -step)
         if day <= calendar.monthrange(year, month)[1]:
             found = date(year, month, day)
             if (found >= frame.today) if frame.future else (found <= frame.today):
@@ -489,7 +516,8 @@ def _word(match: re.Match[str], today: date, future: bool) -> _Span | None:
 
 # Days from the day of publication, first and last.
 _DAY_WORDS = {
-    "today": (0, 0), "tonight": (0, 0), "this morning": (0, 0), "this afternoon": (0, 0), "this evening": (0, 0), "now": (0, 0),
+    "today": (0, 0), "tonight": (0, 0), "this morning": (0, 0), "this afternoon": (0, 0), "this evening": (0, 0),
+    "now": (0, 0),
     "yesterday": (-1, -1), "tomorrow": (1, 1), "day before yesterday": (-2, -2), "day after tomorrow": (2, 2),
     "last night": (-1, -1), "yesterday evening": (-1, -1), "yesterday morning": (-1, -1), "yesterday afternoon": (-1, -1),
     "yesterday night": (-1, -1), "previous evening": (-1, -1), "previous night": (-1, -1), "previous day": (-1, -1),
@@ -506,150 +534,80 @@ def _again(match: re.Match[str], today: date, future: bool) -> _Span | None:
     return _one(today)
 
 
-def _easter(year: int) -> date:
-    """Western Easter Sunday, by the anonymous Gregorian computus."""
-    golden, century = year % 19, year // 100
-    moon = (century - century // 4 - (8 * century + 13) // 25 + 19 * golden + 15) % 30
-    moon -= (moon // 28) * (1 - (29 // (moon + 1)) * ((21 - golden) // 11))
-    weekday = (year + year // 4 + moon + 2 - century + century // 4) % 7
-    back = moon - weekday
-    month = 3 + (back + 40) // 44
-    return date(year, month, back + 28 - 31 * (month // 4))
-
-
-# Days of the year, or days from Easter, or days of the year by the moon.
-_FIXED = {
-    "christmas day": (12, 25), "christmas": (12, 25), "christmas eve": (12, 24), "boxing day": (12, 26), "new year": (1, 1),
-    "new year's day": (1, 1), "new year's eve": (12, 31), "epiphany": (1, 6), "orthodox christmas": (1, 7), "may day": (5, 1),
-    "international workers' day": (5, 1), "women's day": (3, 8), "international women's day": (3, 8), "victory day": (5, 9),
-    "bastille day": (7, 14), "halloween": (10, 31), "all saints' day": (11, 1), "all souls' day": (11, 2), "nowruz": (3, 21),
-    "valentine's day": (2, 14), "armistice day": (11, 11), "remembrance day": (11, 11), "labour day": (5, 1), "yennayer": (1, 12),
-    "saba saba day": (7, 7), "anzac day": (4, 25), "nakba day": (5, 15), "juneteenth": (6, 19),
-}  # fmt: skip
-_FROM_EASTER = {
-    "palm sunday": -7, "holy thursday": -3, "maundy thursday": -3, "good friday": -2, "holy saturday": -1, "easter sunday": 0,
-    "easter": 0, "easter monday": 1, "ascension day": 39, "ascension": 39, "pentecost": 49, "ash wednesday": -46,
-    "shrove tuesday": -47, "carnival": -47, "corpus christi": 60,
-}  # fmt: skip
-# First days of Ramadan, of Eid al-Fitr and of Eid al-Adha as most countries kept or will keep them.
-_ISLAMIC = {
-    2014: ("06-28", "07-28", "10-04"), 2015: ("06-18", "07-17", "09-24"), 2016: ("06-06", "07-06", "09-12"),
-    2017: ("05-27", "06-25", "09-01"), 2018: ("05-17", "06-15", "08-21"), 2019: ("05-06", "06-04", "08-11"),
-    2020: ("04-24", "05-24", "07-31"), 2021: ("04-13", "05-13", "07-20"), 2022: ("04-02", "05-02", "07-09"),
-    2023: ("03-23", "04-21", "06-28"), 2024: ("03-11", "04-10", "06-16"), 2025: ("03-01", "03-30", "06-06"),
-    2026: ("02-18", "03-20", "05-27"), 2027: ("02-08", "03-10", "05-16"), 2028: ("01-28", "02-27", "05-05"),
-}  # fmt: skip
-_ISLAMIC_DAYS = {
-    "start of ramadan": 0, "first of ramadan": 0, "beginning of ramadan": 0, "eid": 1, "eid al-fitr": 1, "eid el-fitr": 1,
-    "eid ul-fitr": 1, "eid al-adha": 2, "eid el-adha": 2, "eid ul-adha": 2,
-}  # fmt: skip
-
-
-def _feast_in(name: str, year: int) -> _Span | None:
-    if name in _FIXED:
-        return _one(date(year, *_FIXED[name]))
-    if name in _FROM_EASTER:
-        return _one(_easter(year) + timedelta(days=_FROM_EASTER[name]))
-    if name == "holy week":
-        return _Span(_easter(year) - timedelta(days=7), _easter(year) - timedelta(days=1))
-    if year not in _ISLAMIC:
-        return None
-    days = [date.fromisoformat(f"{year}-{day}") for day in _ISLAMIC[year]]
-    return _Span(days[0], days[1] - timedelta(days=1)) if name == "ramadan" else _one(days[_ISLAMIC_DAYS[name]])
-
-
 def _feast(match: re.Match[str], frame: _Frame) -> _Span | None:
     name = match["feast"]
     if match["year"]:
-        return _feast_in(name, int(match["year"]))
+        days = feast(name, int(match["year"]))
+        return _Span(*days) if days else None
     if frame.today is None:
         return None
-    years = (
-        range(frame.today.year, frame.today.year + 3)
-        if frame.future
-        else range(frame.today.year, frame.today.year - 3, -1)
-    )
-    for year in years:
-        span = _feast_in(name, year)
-        if (
-            span
-            and span.earliest
-            and span.latest
-            and (span.latest >= frame.today if frame.future else span.earliest <= frame.today)
-        ):
-            return _not_after(span, frame.today, frame.future)
+    for step in range(3):
+        days = feast(name, frame.today.year + (step if frame.future else -step))
+        if days and (days[1] >= frame.today if frame.future else days[0] <= frame.today):
+            return _not_after(_Span(*days), frame.today, frame.future)
     return None
 
 
-_FEASTS = "|".join(sorted([*_FIXED, *_FROM_EASTER, *_ISLAMIC_DAYS, "ramadan", "holy week"], key=len, reverse=True))
-_PART = (
-    r"(?:(?P<part>early|mid|late|middle of|beginning of|start of|end of|first half of|second half of)(?: |-))?(?:the )?"
-)
-_WHICH = r"(?:(?P<which>last|past|previous|this|next|following|coming|that) )?"
-
 _FORMS: list[tuple[re.Pattern[str], _Rule]] = [
-    (re.compile(pattern), rule)
-    for pattern, rule in (
+    (re.compile("".join(parts)), rule)
+    for *parts, rule in (
         (rf"(?:{_WHICH})(?P<weekday>{_WEEKDAY})s?", _needs_today(_weekday)),
         (
-            rf"(?:{_WEEKDAY},? )?(?P<month>{_MONTH}) (?P<day>{_DAY})(?:,? (?P<year>{_YEAR}))?(?:,? {_WEEKDAY})?",
+            rf"(?:{_WEEKDAY},? )?(?P<month>{_MONTH}) (?P<day>{_DAY})",
+            rf"(?:,? (?P<year>{_YEAR}))?(?:,? {_WEEKDAY})?",
             _month_day,
         ),
         (rf"(?:{_WEEKDAY},? )?(?P<day>{_DAY})(?: of)? (?P<month>{_MONTH})(?:,? (?P<year>{_YEAR}))?", _month_day),
         (rf"(?P<year>{_YEAR})[-/.](?P<month>0?[1-9]|1[0-2])[-/.](?P<day>{_DAY})", _iso),
         (
-            rf"(?P<month>{_MONTH}) (?P<first>{_DAY}) ?(?:-|–|to|and|or|through) ?(?P<last>{_DAY})(?:,? (?P<year>{_YEAR}))?",
+            rf"(?P<month>{_MONTH}) (?P<first>{_DAY}) ?(?:-|–|to|and|or|through) ?(?P<last>{_DAY})",
+            rf"(?:,? (?P<year>{_YEAR}))?",
             _day_range,
         ),
         (
-            rf"(?P<first>{_DAY}) ?(?:-|–|to|and|or) ?(?P<last>{_DAY}) (?P<month>{_MONTH})(?:,? (?P<year>{_YEAR}))?",
+            rf"(?P<first>{_DAY}) ?(?:-|–|to|and|or) ?(?P<last>{_DAY}) (?P<month>{_MONTH})",
+            rf"(?:,? (?P<year>{_YEAR}))?",
             _day_range,
         ),
-        (
-            rf"{_PART}{_WHICH}(?P<month>{_MONTH})(?:,? (?:of )?(?:the )?(?P<year>{_YEAR}|last year|previous year|this year|next year))?",
-            _month,
-        ),
-        (
-            rf"{_WHICH}(?P<season>{'|'.join(_SEASONS)})(?:,? (?:of )?(?P<year>{_YEAR}|last year|this year|next year))?",
-            _season,
-        ),
+        (rf"{_PART}{_WHICH}(?P<month>{_MONTH}){_YEAR_AFTER}", _month),
+        (rf"{_WHICH}(?P<season>{_SEASON}){_YEAR_AFTER}", _season),
         (rf"{_PART}(?:year )?(?P<year>{_YEAR})", _year),
         (rf"(?P<first>{_YEAR}) ?(?:-|–|/|to|and) ?(?P<last>{_YEAR}|\d\d)", _years),
         (r"(?:the )?(?:(?P<part>early|mid|late)[ -])?(?P<decade>(?:1[6-9]|20)\d0)'?s", _decade),
-        (rf"(?P<word>{'|'.join(sorted(_DAY_WORDS, key=len, reverse=True))})", _needs_today(_word)),
+        (rf"(?P<word>{_any(_DAY_WORDS)})", _needs_today(_word)),
         (
-            rf"(?:(?P<edge>end|start|beginning|first half|second half|first|early|late|middle)(?: of)?,? (?:the )?)?{_WHICH}(?P<unit>weekend|week|month|year|quarter)",
+            r"(?:(?P<edge>end|start|beginning|first half|second half|first|early|late|middle)(?: of)?,? (?:the )?)?",
+            rf"{_WHICH}(?P<unit>weekend|week|month|year|quarter)",
             _needs_today(_period),
         ),
         (
-            rf"(?:about |around |nearly |almost |more than |over |just |less than |some )*(?:(?P<count>{_COUNT})[ -])?(?P<unit>{_UNIT}) (?P<way>ago|earlier|before|back|prior|previously|later|from now|hence|after)",
+            rf"{_ABOUT}(?:(?P<count>{_COUNT})[ -])?(?P<unit>{_UNIT}) ",
+            r"(?P<way>ago|earlier|before|back|prior|previously|later|from now|hence|after)",
             _needs_today(_ago),
         ),
         (rf"in (?P<count>{_COUNT}) (?P<unit>{_UNIT})(?P<way>)", _needs_today(_ago)),
         (rf"within (?:a |the next )?(?P<count>{_COUNT}) (?P<unit>{_UNIT})", _needs_today(_within)),
         (
-            r"(?:in the |over the |within the )?(?:coming|next few|next|within) (?P<unit>days|weeks|months|hours)|within (?P<unit2>days|weeks)",
-            _needs_today(
-                lambda match, today, future: (
-                    _coming(match, today, future)
-                    if match["unit"]
-                    else _Span(today, today + timedelta(days=7 if match["unit2"] == "days" else 28))
-                )
-            ),
+            r"(?:in the |over the |within the )?(?:coming|next few|next|within) (?P<unit>days|weeks|months|hours)",
+            _needs_today(_coming),
         ),
         (
-            rf"(?:(?:for|over|in|during|throughout) )?(?:the )?(?:past|last|about|nearly|almost|more than|less than|over|previous|preceding)? ?(?P<count>{_COUNT})[ -](?P<unit>{_UNIT})(?: running| straight| on)?",
+            rf"(?:(?:for|over|in|during|throughout) )?(?:the )?(?:(?:past|last|previous|preceding) )?{_ABOUT}",
+            rf"(?P<count>{_COUNT})[ -](?P<unit>{_UNIT})(?: running| straight| on)?",
             _needs_today(_lasting),
         ),
         (
-            rf"(?:for )?(?:a |the )?(?:{'|'.join(_ORDINALS)}|\d+) (?:straight |consecutive |successive |running )?(?:day|night|evening|morning)(?: running| in a row)?",
+            rf"(?:for )?(?:a |the )?(?:{_ORDINAL}|\d+) (?:straight |consecutive |successive |running )?",
+            r"(?:day|night|evening|morning)(?: running| in a row)?",
             _needs_today(_again),
         ),
-        (rf"(?P<day>{_DAY}|{'|'.join(_ORDINALS)})(?: of (?:the|this) month)?", _needs_today(_day_of_month)),
-        (rf"(?P<feast>{_FEASTS})(?:,? (?:of )?(?P<year>{_YEAR}))?", _feast),
+        (rf"(?P<day>{_DAY}|{_ORDINAL})(?: of (?:the|this) month)?", _needs_today(_day_of_month)),
+        (rf"(?P<feast>{_any(NAMES)})(?:,? (?:of )?(?P<year>{_YEAR}))?", _feast),
     )
 ]
 _NAMED_MONTH = r"(?:" + "|".join(calendar.month_name[1:]) + r"|(?:Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.?)"
+# A day and a year without a month that English knows: "12 de enero de 2024".
+_OTHER_ORDER = re.compile(rf"^(?!.*\b{_NAMED_MONTH})(?=.*\b\d{{1,2}}\b).*\b{_YEAR}\b", re.DOTALL)
 _NAMED_WEEKDAY = "(?:" + "|".join(calendar.day_name) + ")"
 _WITHIN = [
     re.compile(pattern)

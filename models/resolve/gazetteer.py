@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.resolve.text import read_data
+
 PLACE, ADMIN1, DISTRICT = 0, 1, 2
 
 
@@ -36,7 +38,7 @@ class Found(NamedTuple):
 @cache
 def countries() -> tuple[tuple[str, str], ...]:
     """Every country as alpha-3 and alpha-2 code, in the order in which the gazetteer counts them."""
-    lines = files(__package__).joinpath("data/countries.tsv").read_text(encoding="utf-8").splitlines()[2:]
+    lines = read_data("countries.tsv").splitlines()[2:]
     return tuple((line.split("\t")[0], line.split("\t")[1]) for line in lines)
 
 

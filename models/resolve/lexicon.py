@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from functools import cache
-from importlib.resources import files
 
-from models.resolve.text import fold
+from models.resolve.text import fold, read_data
 
 
 class Kind(Enum):
@@ -33,7 +32,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One reading of a sequence. Within `start` and `end` it holds; outside, a person is ELI and a name has another reading."""
+    """One reading of a sequence, in force from `start` to `end`; outside, a leader is ELI and a name has another reading."""
 
     kind: Kind
     country: str | None = None
@@ -59,7 +58,8 @@ class Token:
 
 
 _TOKEN = re.compile(
-    r"(?P<word>(?:[A-Za-z]\.){2,}|[^\W_]+(?:['’ʼʻ‘`´](?!s\b)[^\W_]+)*)(?P<possessive>['’]s?(?![^\W_]))?|(?P<mark>[-‐‑–—,;:(/&])"
+    r"(?P<word>(?:[A-Za-z]\.){2,}|[^\W_]+(?:['’ʼʻ‘`´](?!s\b)[^\W_]+)*)(?P<possessive>['’]s?(?![^\W_]))?"
+    r"|(?P<mark>[-‐‑–—,;:(/&])"
 )
 _MARKS = {"-": "-", "‐": "-", "‑": "-", "/": "-", "&": "and"}
 
@@ -129,7 +129,7 @@ def _case(name: str) -> str:
 
 def rows(name: str) -> Iterator[list[str]]:
     """The rows of data/<name>.tsv without comments and header, each with all its columns."""
-    lines = files(__package__).joinpath(f"data/{name}.tsv").read_text(encoding="utf-8").splitlines()
+    lines = read_data(f"{name}.tsv").splitlines()
     header, *body = (line.split("\t") for line in lines if not line.startswith("#"))
     for row in body:
         yield row + [""] * (len(header) - len(row))

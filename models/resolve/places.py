@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -15,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from models.resolve import gazetteer
 from models.resolve.lexicon import Kind, lexicon, rows, tokens
-from models.resolve.text import fold
+from models.resolve.text import fold, read_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ _COUNTRY = 85.0
 _REGION = 80.0
 _KNOWN_PLACE = 64.0
 _CONTAINED = 40.0  # in a country or province that the text says contains it
-_HINTS = (18.0, 14.0, 10.0, 6.0, 4.0)
+_HINTS = (20.0, 10.0, 6.0, 4.0, 2.0)
 _CAPITAL = 8.0
 # Another spelling of its name; less likely where a town of comparable size has the very name.
 _OTHER_SPELLING, _OTHER_NAME, _FAMOUS = -5.0, -20.0, 10
@@ -78,46 +79,21 @@ _LARGE = 100_000
 _MOST_CHARACTERS = 120
 _MOST_MENTIONS = 8
 
-_ADMIN1_WORDS = frozenset(
-    "province provinces state states region regions governorate oblast department prefecture county canton krai emirate republic "
-    "territory governorates".split()
-)
-_DISTRICT_WORDS = frozenset(
-    "district territory regency upazila taluka township municipality subdistrict commune raion area".split()
-)
-_PLACE_WORDS = frozenset("city town village capital port downtown suburb suburbs outskirts".split())
-_KIND_WORDS = {gazetteer.ADMIN1: _ADMIN1_WORDS, gazetteer.DISTRICT: _DISTRICT_WORDS, gazetteer.PLACE: _PLACE_WORDS}
-# Words at the edges of a name that are not of the name.
-_EDGES = _ADMIN1_WORDS | _DISTRICT_WORDS | _PLACE_WORDS | frozenset(
-    "the north south east west northern southern eastern western central northeastern northwestern southeastern southwestern "
-    "northeast northwest southeast southwest north-eastern north-western south-eastern south-western upper lower inner outer "
-    "greater rural occupied old new coastal mainland neighbouring neighboring nearby far deep near outside around "
-    "airport airbase base camp jail prison crossing border frontier junction square street road avenue highway bridge river "
-    "station suburb quarter neighbourhood neighborhood island islands mountains hills forest desert valley plain plains fields "
-    "university hospital stadium market mosque church cathedral barracks headquarters courthouse courtroom court palace port "
-    "harbour harbor refinery mine pit dam park zone enclave peninsula corridor coast waters basin lake oasis settlement field "
-    "refugee detention centre center complex compound air military international consulate embassy office offices slum "
-    "checkpoint checkpoints streets alleys city centre presidential main central".split()
-)  # fmt: skip
+_WORDS: dict[str, frozenset[str]] = {
+    name: frozenset(words) for name, words in tomllib.loads(read_data("place_words.toml")).items()
+}
+_KIND_WORDS = {
+    gazetteer.ADMIN1: _WORDS["admin1"],
+    gazetteer.DISTRICT: _WORDS["district"],
+    gazetteer.PLACE: _WORDS["place"],
+}
+_EDGES = _WORDS["edges"].union(*_KIND_WORDS.values())
+_COMMON = _EDGES | _WORDS["common"]
 _CUT = re.compile(
     r"\s+(?:of|in|near|outside|inside|at|on|from|off|above|below|along|around|between|with|across|and|to|towards|over|under|"
     r"where|leading|linking|into|by|through|for)\s+|\s*[,;(/]\s*|(?:['’]s|(?<=s)['’])\s+",
     re.IGNORECASE,
 )
-# Words with a capital that are names of towns somewhere, but not where news uses them.
-_COMMON = _EDGES | frozenset(
-    "supreme national high federal constitutional congress senate parliament assembly house state council security world army "
-    "public school gate gulf bay strait cape mount lake sea fort friendship jewish dry corridor general police green red white "
-    "black blue grand royal people peoples ministry government line number no first second third".split()
-)
-_REGIONS_OF_THE_WORLD = frozenset(
-    {
-        "africa", "asia", "europe", "latin america", "middle east", "sahel", "balkans", "caucasus", "south caucasus", "central asia",
-        "south asia", "southeast asia", "east asia", "west africa", "east africa", "north africa", "central africa",
-        "southern africa", "western europe", "eastern europe", "horn of africa", "great lakes", "arctic", "maghreb", "levant",
-        "central america", "south america", "north america", "world", "sahara",
-    }
-)  # fmt: skip
 
 
 def resolve_place(mentions: Sequence[str], hints: Sequence[str] = ()) -> Place | None:
@@ -145,7 +121,7 @@ def _resolve(mentions: tuple[str, ...], hints: tuple[str, ...]) -> Place | None:
             return best
     named = frozenset().union(*(mention.countries for mention in read))
     country = next(iter(named)) if len(named) == 1 else next(iter(known), None)
-    unknown = not any(fold(mention).removeprefix("the ") in _REGIONS_OF_THE_WORLD for mention in mentions)
+    unknown = not any(fold(mention).removeprefix("the ") in _WORDS["world"] for mention in mentions)
     return _countries()[country] if country and mentions and unknown else None
 
 
@@ -276,7 +252,7 @@ def _capital(chunk: _Chunk, context: _Context) -> Place | None:
 
 def _candidates(chunk: _Chunk, context: _Context) -> Iterator[_Candidate]:
     name = fold(chunk.words)
-    if not name or name in _REGIONS_OF_THE_WORLD:
+    if not name or name in _WORDS["world"]:
         return
     own = _plain(chunk.words)
     if chunk.kind is None and (code := _country_named(chunk.words)):

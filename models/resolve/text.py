@@ -1,8 +1,9 @@
-"""Spelling brought down to what names are compared by."""
+"""Spelling brought down to what names are compared by, and the data files that hold the names."""
 
 from __future__ import annotations
 
 import unicodedata
+from importlib.resources import files
 
 # Letters that Unicode does not take apart into a letter and a mark; apostrophes stand for sounds that spellings leave out.
 _PLAIN = str.maketrans(
@@ -17,3 +18,8 @@ def fold(name: str) -> str:
     if not name.isascii():
         name = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
     return " ".join(name.casefold().translate(_PLAIN).split())
+
+
+def read_data(name: str) -> str:
+    """The text of data/<name>."""
+    return files(__package__).joinpath("data", name).read_text(encoding="utf-8")
