@@ -24,7 +24,7 @@ standard output, everything else to standard error. Colours are for terminals on
 
 | exit code | means |
 |---|---|
-| 0 | done; also when the reader of a pipe went away (`conflictwire tail \\| head`) |
+| 0 | done; also when the reader of a pipe went away (`conflictwire tail \\| head`), or SIGTERM asked for the end |
 | 1 | failed: one line on standard error says what, where, and what to do (`--debug` adds the traceback) |
 | 2 | wrong usage, or a setting that is wrong |
 | 3 | a server could not be reached |
