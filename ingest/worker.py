@@ -43,7 +43,21 @@ BATCH_SECONDS = 2.0
 # what is left of a poll is given back. Coding the largest batch comes on top, a minute or two on two cores.
 POLL_BUDGET = 60.0
 CODE_ATTEMPTS = 3
+# What the text or our own code is to blame for, and would be again.
+LASTING = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    NameError,
+    AssertionError,
+    RecursionError,
+    NotImplementedError,
+)
 ONCE_ATTEMPTS = 5
+# Seconds without progress of the whole group after which a worker with `once` that has nothing to read ends.
+ONCE_PATIENCE = 30.0
 _FIRST_RECORDS = 16
 _POLL_SECONDS = 0.5
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 30.0
@@ -193,8 +207,8 @@ def code_records(
         outcome = next(coded, None)
         if outcome is None:
             break
-        if isinstance(outcome, Exception):
-            results.append(bury(record, "code", outcome, CODE_ATTEMPTS))
+        if isinstance(outcome, _Failed):
+            results.append(bury(record, "code", outcome.error, outcome.attempts))
         elif error := too_large(item, outcome):
             results.append(bury(record, "publish", error))
         else:
@@ -206,10 +220,18 @@ def _position(record: Record) -> Position:
     return Position(record.topic, record.partition, record.offset)
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """An article that cannot be coded."""
+
+    error: Exception
+    attempts: int
+
+
 def _each_coded(
     coder: ArticleCoder, articles: Sequence[Article], min_confidence: float | None, stop: threading.Event
-) -> Iterator[list[Event] | Exception]:
-    """The events of each article, or the error that it alone keeps raising; ends early once `stop` is set."""
+) -> Iterator[list[Event] | _Failed]:
+    """The events of each article, or the error that it alone raises; ends early once `stop` is set."""
     done = 0
     try:
         for events in coder.code_many(articles, min_confidence=min_confidence):
@@ -230,21 +252,20 @@ def _each_coded(
 
 def _code_alone(
     coder: ArticleCoder, article: Article, min_confidence: float | None, stop: threading.Event
-) -> list[Event] | Exception:
-    for attempt in range(1, CODE_ATTEMPTS + 1):
+) -> list[Event] | _Failed:
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             return coder.code(article.text, article.title, article.published, min_confidence)
         except ModelError:
             raise
         except Exception as error:
-            log.info(
-                "coding failed",
-                extra={"article": article.article_id, "feed": article.feed, "attempt": attempt, "error": repr(error)},
-            )
-            if attempt == CODE_ATTEMPTS:
-                return error
+            told = {"article": article.article_id, "feed": article.feed, "error": repr(error)[:300], "attempt": attempt}
+            log.info("coding failed", extra=told)
+            if attempt == CODE_ATTEMPTS or isinstance(error, LASTING):
+                return _Failed(error, attempt)
         stop.wait(backoff(attempt, chance()))
-    raise AssertionError("unreachable")
 
 
 def resurrect(
@@ -280,7 +301,7 @@ def store_codings(
         stored = iter(store.apply(codings) if codings else [])
         return [next(stored) if isinstance(result, Coding) else result for result in results]
     except (StoreRejected, ValueError) as error:
-        log.info("storing one by one", extra={"error": repr(error), "articles": len(codings)})
+        log.info("storing one by one", extra={"error": repr(error)[:300], "articles": len(codings)})
     alone: list[list[EventRecord] | DeadLetter] = []
     for record, result in zip(records, results, strict=True):
         if isinstance(result, DeadLetter):
@@ -374,6 +395,23 @@ class Retry:
         self.stop.wait(delay)
 
 
+@dataclass(slots=True)
+class End:
+    """Tells a worker with `once` when all is read. Having no partition proves nothing: they may be on their way to it."""
+
+    left: int = -1
+    since: float = 0.0
+
+    def reached(self, left: int, now: float) -> bool:
+        """Whether to end, now that the group has `left` records to read; `now` in seconds of a monotonic clock.
+
+        The transaction markers of a foreign producer count as records that nobody reads, hence the patience.
+        """
+        if left != self.left:
+            self.left, self.since = left, now
+        return left == 0 or now - self.since >= ONCE_PATIENCE
+
+
 def run_worker(
     broker: Broker,
     store: Store,
@@ -393,6 +431,7 @@ def run_worker(
     """
     stop = stop or threading.Event()
     retry = Retry(once, stop)
+    end = End()
     stats = WorkerStats()
     consumer: Consumer | None = None
     rewound, size = True, _FIRST_RECORDS
@@ -409,7 +448,9 @@ def run_worker(
                     rewound = True
                 records = consumer.poll(size, _POLL_SECONDS)
                 if once and not records and consumer.position_at_end():
-                    break
+                    left = sum(part.lag for part in broker.lag(settings.topics.articles, settings.group))
+                    if end.reached(left, time.monotonic()):
+                        break
                 began = time.perf_counter()
                 worked = 0
                 for part in parts(records):
@@ -464,8 +505,8 @@ def _tell(batch: Batch) -> None:
             "articles": len(batch.articles),
             "events": len(batch.events),
             "dead": len(batch.dead),
-            "coding": batch.coding_seconds,
-            "store": batch.store_seconds,
-            "publish": batch.publish_seconds,
+            "coding": round(batch.coding_seconds, 4),
+            "store": round(batch.store_seconds, 4),
+            "publish": round(batch.publish_seconds, 4),
         },
     )

@@ -35,7 +35,8 @@ _NUMBER = re.compile(r"\b(\d{1,6})\b")
 class KeywordCoder:
     """One event for each keyword. Takes `seconds` for each article; words in the text say when to fail.
 
-    `POISON` always raises, `BATCHPOISON` in a batch only, `FLAKY` in a batch and at the first two tries alone.
+    `POISON` always raises, `BATCHPOISON` in a batch only, `FLAKY` in a batch and at the first two tries alone, `CURSED`
+    like it at every try.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:
@@ -44,7 +45,7 @@ class KeywordCoder:
 
     def code_many(self, articles: Iterable[Article], *, min_confidence: float | None = None) -> Iterator[list[Event]]:
         for article in articles:
-            if "POISON" in article.text or "FLAKY" in article.text:
+            if any(word in article.text for word in ("POISON", "FLAKY", "CURSED")):
                 raise ValueError("poison in the batch")
             yield self.events(article.text, article.title, min_confidence)
 
@@ -58,7 +59,7 @@ class KeywordCoder:
         self.alone.append(text)
         if "POISON" in text.replace("BATCHPOISON", ""):
             raise ValueError("poison\nalone")
-        if "FLAKY" in text and self.alone.count(text) < 3:
+        if "CURSED" in text or ("FLAKY" in text and self.alone.count(text) < 3):
             raise OSError("no luck")
         return self.events(text, title or "", min_confidence)
 

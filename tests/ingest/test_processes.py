@@ -136,10 +136,15 @@ def test_a_worker_of_several_that_is_killed_is_started_again(pipeline: Pipeline,
     assert len(pipeline.agreed()) == events
 
 
-def test_several_workers_end_once_all_is_read(embedded: Pipeline, start: Callable[..., Workers]) -> None:
-    events = publish(embedded, 50)
-    assert start(embedded.settings, count=2, once=True).wait() == 0
-    assert len(embedded.agreed()) == events
+def test_several_workers_share_what_is_there_and_end_once_it_is_read(
+    pipeline: Pipeline, start: Callable[..., Workers]
+) -> None:
+    events = publish(pipeline, 300)
+    both = start(pipeline.settings, count=2, once=True, seconds=SLOW)
+    assert both.wait() == 0
+    assert len(pids(both)) == 2
+    assert len(pipeline.agreed()) == events
+    assert pipeline.left() == 0
 
 
 @pytest.mark.parametrize(("how", "code", "count"), [(signal.SIGTERM, 0, 1), (signal.SIGINT, 130, 2)])
