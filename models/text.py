@@ -29,6 +29,11 @@ _BREAK = re.compile(r"\n[ \t]*\n\s*|\n\s*(?=[-*•–—]\s|\d{1,2}[.)]\s)|\r?\n
 _END = re.compile(r"[.!?…。！？؟]+[\"'”’»)\]]*(?=\s|$|[A-Z“\"‘«])|[。！？]")
 _WORD_BEFORE = re.compile(r"(?:^|[\s(\[\"“'‘«/—–-])([^\s(\[\"“'‘«]*)$")
 _SPACE = re.compile(r"\s")
+# "AMMAN, May 14 (AFP) -- ", "WASHINGTON (AP) — ", "Kyiv (AFP) - ": a place in capitals, or one before an agency.
+_DATELINE = re.compile(
+    r"(?:[A-Z][A-Z'’.]{2,}(?:[ /-][A-Z][A-Z'’.]+){0,3}(?:, [A-Z][\w.'’ ]{1,25}){0,3}(?:\s*\([^()\n]{2,40}\))?"
+    r"|[A-Z][\w'’]+(?: [A-Z][\w'’]+){0,2}\s*\([A-Z][^()\n]{1,30}\))\s*(?:--?|[–—])\s+(?=\S)"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CUT = re.compile(r"[;:,]\s|\s[–—-]{1,2}\s")
 
@@ -74,8 +79,8 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def sentences(text: str) -> list[tuple[int, int]]:
     """The sentences of `text` as (start, end) offsets in code points, without surrounding white space, in order.
 
-    Every character that is not white space lies in exactly one sentence. Headlines, list items and lines are sentences
-    of their own; a stretch above MAX_SENTENCE code points is cut at a clause.
+    Every character that is not white space lies in exactly one sentence. Headlines, datelines, list items and lines are
+    sentences of their own; a stretch above MAX_SENTENCE code points is cut at a clause.
     """
     spans: list[tuple[int, int]] = []
     block_start = 0
@@ -83,8 +88,11 @@ def sentences(text: str) -> list[tuple[int, int]]:
         block_end = brk.start() if brk else len(text)
         block = text[block_start:block_end]
         start = 0
+        if dateline := _DATELINE.match(block):
+            start = dateline.end()
+            spans.append((block_start, block_start + start))
         for mark in _END.finditer(block):
-            if _ends_sentence(block, mark):
+            if mark.start() >= start and _ends_sentence(block, mark):
                 spans.append((block_start + start, block_start + mark.end()))
                 start = mark.end()
         spans.append((block_start + start, block_end))
