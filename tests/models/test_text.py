@@ -89,10 +89,7 @@ def test_lone_surrogates_are_replaced_one_for_one(text: str) -> None:
         ("1234 - 5678", False),
         ("Повстанцы обстреляли рынок в понедельник", False),
         ("叛军周一炮击了市场", False),
-        (
-            "Les rebelles ont bombardé le marché lundi, tuant au moins douze personnes et en blessant des dizaines, selon Goma.",
-            False,
-        ),
+        ("Les rebelles ont bombardé le marché. " * 4, False),
     ],
 )
 def test_text_that_the_coder_cannot_read_is_known(text: str, codable: bool) -> None:
