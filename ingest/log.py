@@ -61,7 +61,7 @@ def _plain(value: Any) -> Any:
 class JsonFormatter(logging.Formatter):
     """One ASCII JSON object a line: time (RFC 3339, UTC), level, logger, message, fields, error and traceback."""
 
-    def format(self, record: logging.LogRecord) -> str:  # noqa: D102
+    def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": format_time(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
@@ -83,7 +83,7 @@ class TextFormatter(logging.Formatter):
         super().__init__()
         self._colour = colour
 
-    def format(self, record: logging.LogRecord) -> str:  # noqa: D102
+    def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         message = printable(mask(record.getMessage()))
         level = f"{record.levelname.lower():<7}"

@@ -139,7 +139,7 @@ def parse_event(value: bytes) -> EventRecord:
 
 def json_schema(kind: Literal["article", "event"]) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a record."""
-    model: type[BaseModel] = {"article": Article, "event": EventRecord}[kind]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | model.model_json_schema(
+    models: dict[str, type[BaseModel]] = {"article": Article, "event": EventRecord}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | models[kind].model_json_schema(
         by_alias=True, mode="serialization"
     )
