@@ -22,7 +22,13 @@ from models.resolve.text import fold, read_data
 
 @dataclass(frozen=True, slots=True)
 class ActorCode:
-    """Country (ISO 3166-1 alpha-3, or IGO, NGO, IMG), sector (docs of the ontology), and how sure both are, 0 to 1."""
+    """Country and sector of an actor, and how sure both are, 0 to 1.
+
+    Country: ISO 3166-1 alpha-3, or IGO, NGO, IMG (bodies between states, private ones, militants without a home state).
+    Sector: GOV government, MIL army, COP police, SPY intelligence, JUD courts, LEG parliament, REB rebels, UAF unidentified
+    armed men, OPP opposition, PTY parties, ELI former officials and notables, REL clergy, EDU students and schools, BUS
+    companies, MED media, LAB workers, CRM criminals, REF refugees, CVL civilians. IGO, NGO and IMG have one only if armed.
+    """
 
     country: str | None
     sector: str | None
@@ -158,14 +164,17 @@ def _phrase(pieces: Sequence[_Piece]) -> _Reading:
             head = _core(pieces[:at])
             diplomatic = key not in ("of", "from") and any(piece.key in _WORDS["diplomatic"] for piece in pieces[:at])
             rest = pieces[at + 2 :] if key in _WORDS["loyal"] else pieces[at + 1 :]
-            return head if diplomatic else _complemented(head, key, rest)
+            headed = pieces[at - 1].key in _WORDS["heads"]
+            return head if diplomatic else _complemented(head, headed, key, rest)
     return _core(pieces)
 
 
 def _joined(first: _Reading, second: _Reading) -> _Reading:
-    """An apposition: the second part says only what the first left open."""
+    """An apposition: the second part says only what the first left open. A list of states is of no one country."""
     country = first.country or second.country
     trust = first.country_trust if first.country else second.country_trust
+    if first.sector_trust == second.sector_trust == _STATE and first.country != second.country:
+        country, trust = None, 0.0
     if first.sector and not (first.weak and second.sector and not second.weak):
         return _Reading(country, trust, first.sector, first.sector_trust, first.weak)
     return _Reading(country, trust, second.sector, second.sector_trust, second.weak)
@@ -183,8 +192,11 @@ def _both(first: _Reading, after: Sequence[_Piece]) -> _Reading:
     return first._replace(country=country, country_trust=trust)
 
 
-def _complemented(head: _Reading, preposition: str, rest: Sequence[_Piece]) -> _Reading:
-    """What follows a preposition names the sector of a head that is no more than a number or a weak word."""
+def _complemented(head: _Reading, headed: bool, preposition: str, rest: Sequence[_Piece]) -> _Reading:
+    """What follows a preposition names the sector of a head that is no more than a number or a weak word.
+
+    `headed`: the head says that somebody heads something ("chief", "director").
+    """
     inner = _phrase(rest)
     country, trust, sector, sector_trust, weak = head
     if preposition in ("of", "from", "for", "guarding") and inner.sector:
@@ -194,7 +206,7 @@ def _complemented(head: _Reading, preposition: str, rest: Sequence[_Piece]) -> _
                 sector, sector_trust, weak = "CVL", _PEOPLE, False  # "thousands of Sudanese"
             elif not bare_state:
                 sector, sector_trust, weak = inner.sector, inner.sector_trust, inner.weak
-        elif (head.weak and not inner.weak and not bare_state) or (
+        elif (head.weak and not inner.weak and not bare_state and head.sector != "ELI") or (
             head.sector in _GROUPS_OWN and inner.sector in ("REB", "CRM")
         ):
             sector, sector_trust, weak = inner.sector, inner.sector_trust, False
@@ -202,6 +214,8 @@ def _complemented(head: _Reading, preposition: str, rest: Sequence[_Piece]) -> _
         country, trust = inner.country, min(inner.country_trust, _NAMED if preposition == "of" else _ELSEWHERE)
         if country is None:
             country, trust = _town(rest)
+    if sector is None and country and headed:
+        sector, sector_trust = "GOV", _ADJECTIVE  # "the head of Russia's Belgorod region"
     return _Reading(country, trust, sector, sector_trust, weak)
 
 

@@ -1,6 +1,6 @@
 """How many: the lowest and highest number that a phrase of persons names.
 
-"dozens" and its kin stand for the least they can mean: docs/codes names the table that `_VAGUE` follows.
+"dozens" and its kin stand for the least that they can mean (`_VAGUE`).
 """
 
 from __future__ import annotations
