@@ -4,7 +4,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= .data
 FEEDS ?=
-KAFKA_LIBS := .cache/kafka-libs
 
 export PYTHONUNBUFFERED := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -29,10 +28,6 @@ help:  ## list these targets
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train]'
 	@touch $@
 
-$(KAFKA_LIBS)/.done: tests/servers/kafka-pom.xml
-	@mvn --quiet --batch-mode -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_LIBS)
-	@touch $@
-
 run: .venv/run  ## from feeds to events on the embedded parts: the bundled sample feeds, or FEEDS=my.toml
 ifeq ($(FEEDS),)
 	@$(BIN)/python -m tests.feeds.serve -- $(BIN)/conflictwire --data-dir $(DATA) run --once
@@ -41,15 +36,13 @@ else
 endif
 
 test: .venv/dev lint  ## lint, types and all tests, on a real Kafka, PostgreSQL and Prefect server
-	@$(MAKE) --no-print-directory $(KAFKA_LIBS)/.done || test "$$CI" != true
 	@$(BIN)/python -m pytest $(TESTS)
 
 lint: .venv/dev  ## ruff, mypy --strict, and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --config pyproject.toml > .cache-lint-imports 2>&1 || { cat .cache-lint-imports; rm -f .cache-lint-imports; exit 1; }
-	@rm -f .cache-lint-imports
+	@$(BIN)/lint-imports --config pyproject.toml --no-logo
 
 fmt: .venv/dev  ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
@@ -65,6 +58,7 @@ evaluate: .venv/run  ## score the shipped weights on the frozen development spli
 
 docs: .venv/dev  ## write the generated pages of docs/ again
 	@$(BIN)/python -m ingest.cli_docs
+	@$(BIN)/python -m ingest.asyncapi > docs/asyncapi.json
 
 lock: .venv/train  ## pin what is installed, for repeatable installs
 	@$(BIN)/pip freeze --exclude-editable > constraints.txt
