@@ -147,6 +147,22 @@ def test_recoding_with_better_weights_publishes_revisions_and_no_doubles(
     assert sum(event.status == "retracted" for event in current.values()) == 15
 
 
+def test_recoding_with_weights_of_ones_own_fails_where_other_workers_took_a_share(
+    embedded: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.publish([article(1)])
+    embedded.work(StandIn())
+
+    def others_were_faster(*_: object, **__: object) -> int:
+        embedded.work(StandIn())
+        return 0
+
+    monkeypatch.setattr("ingest.processes.run_workers", others_were_faster)
+    answer = cli(embedded.settings.data_dir, "recode", "--model", "better")
+    assert answer.code == 1
+    assert "other workers of group 'coders' coded 1 of the articles with their own weights" in answer.err
+
+
 def test_recoding_can_be_held_to_recent_articles_and_leaves_those_without_a_text_alone(embedded: Pipeline) -> None:
     old = article(1).model_copy(update={"fetched": PUBLISHED - timedelta(days=9)})
     embedded.publish([old, article(2), article(3)])
