@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,15 @@ from models.classifier import softmax
 from models.encoder import Floats, Tokens
 
 ROLES = ("actor", "recipient", "location", "date", "dead", "injured", "claimed_by")
+
+
+# What a span never begins or ends with; the codebook's spans have no leading article.
+_BEFORE = re.compile(
+    r"(?:\s|['’]s\b|[,;:.!?)\]”’\"'–—-]|(?:the|a|an|of|and|or|by|to|in|at|on|that|with|from)\b)+", re.I
+)
+_AFTER = re.compile(
+    r"(?:\s|[,;:!?(\[“‘\"–—-]|['’]s(?=$)|\b(?:the|a|an|of|and|or|by|to|in|at|with|from|'s)(?=$))+$", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +31,20 @@ class Argument:
     confidence: float
 
 
-def arguments(roles: Floats, tokens: Tokens) -> dict[str, list[Argument]]:
-    """The spans of each role, in text order, from one trigger's role logits (T, roles, 3); whole words only."""
+def trim(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The span without what no span begins or ends with; None if nothing is left of it."""
+    if before := _BEFORE.match(text, start, end):
+        start = before.end()
+    if after := _AFTER.search(text[start:end]):
+        end = start + after.start()
+    return (start, end) if end > start else None
+
+
+def arguments(roles: Floats, tokens: Tokens, text: str) -> dict[str, list[Argument]]:
+    """The spans of each role, in text order, from one trigger's role logits (T, roles, 3).
+
+    `text` is the sentence. Spans cut no word, and have no article or punctuation at their ends.
+    """
     probabilities = softmax(roles[: len(tokens.ids)])
     tags = probabilities.argmax(axis=-1)
     words = tokens.words
@@ -41,8 +63,7 @@ def arguments(roles: Floats, tokens: Tokens) -> dict[str, list[Argument]]:
                     break
                 last += 1
             inside = 1 - probabilities[first : last + 1, number, 0]
-            start, end = int(tokens.starts[first]), int(tokens.ends[last])
-            if end > start:
-                found[role].append(Argument(start, end, round(float(np.mean(inside)), 4)))
+            if span := trim(text, int(tokens.starts[first]), int(tokens.ends[last])):
+                found[role].append(Argument(*span, round(float(np.mean(inside)), 4)))
             at = last + 1
     return found

@@ -190,7 +190,9 @@ class Coder:
                     what = kind(heads.types[line], heads.modes[line], heads.realis[line], weights.slope, weights.offset)
                     if what.confidence >= threshold:
                         span = _trigger_span(candidate, sentence)
-                        found[rows[at]].append(_Reading(span, what, arguments(heads.roles[line], sentence)))
+                        found[rows[at]].append(
+                            _Reading(span, what, arguments(heads.roles[line], sentence, texts[rows[at]]))
+                        )
         return found
 
     def _event(self, piece: _Piece, sentence: str, reading: _Reading, published: datetime | None) -> Event:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.arguments import ROLES, arguments
+from models.arguments import ROLES, arguments, trim
 from models.classifier import MODE_LABELS, REALIS, candidates, kind
 from models.encoder import Tokens, batches, pad
 from models.ontology import TYPES
@@ -79,9 +79,31 @@ def test_arguments_can_be_read_from_tags(words: list[int], tags: list[int], expe
     roles[..., 0] = 6
     number = ROLES.index("recipient")
     roles[:, number] = logits(tags)
-    found = arguments(roles, tokens(words))
+    found = arguments(roles, tokens(words), "xx" * len(words))
     assert [(one.start, one.end) for one in found["recipient"]] == expected
     assert all(not found[role] for role in ROLES if role != "recipient")
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        ("the army", "army"),
+        ("U.S.,", "U.S."),
+        ("'s Prime Minister", "Prime Minister"),
+        ("-", None),
+        ("of the", None),
+        ("“Free Army”", "“Free Army”"),
+        ("police and", "police"),
+        ("Andes", "Andes"),
+        ("The Hague", "Hague"),
+        ("town of", "town"),
+        ("", None),
+    ],
+)
+def test_spans_are_trimmed(span: str, expected: str | None) -> None:
+    text = f"As {span} left"
+    found = trim(text, 3, 3 + len(span))
+    assert (text[slice(*found)] if found else None) == expected
 
 
 def test_padding_depends_on_the_sentence_alone() -> None:
