@@ -57,8 +57,7 @@ evaluate: .venv/run  ## score the shipped weights on the frozen development spli
 	@$(BIN)/conflictwire evaluate models/corpus/part-5.jsonl
 
 docs: .venv/dev  ## write the generated pages of docs/ again
-	@$(BIN)/python -m ingest.cli_docs
-	@$(BIN)/python -m ingest.asyncapi > docs/asyncapi.json
+	@$(BIN)/python -m ingest.docs
 
 lock: .venv/train  ## pin what is installed, for repeatable installs
 	@$(BIN)/pip freeze --exclude-editable > constraints.txt

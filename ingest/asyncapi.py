@@ -1,9 +1,7 @@
-"""The topics as an AsyncAPI 3 document: `python -m ingest.asyncapi > docs/asyncapi.json` (part of `make docs`)."""
+"""The topics as an AsyncAPI 3 document, docs/asyncapi.json."""
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 from ingest.records import SCHEMA, json_schema
@@ -60,8 +58,3 @@ def document() -> dict[str, Any]:
         },
         "components": {"schemas": {"article": json_schema("article"), "event": json_schema("event")}},
     }
-
-
-if __name__ == "__main__":
-    json.dump(document(), sys.stdout, indent=1)
-    sys.stdout.write("\n")

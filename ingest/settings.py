@@ -25,61 +25,95 @@ def _default_data_dir() -> Path:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Topics(_Section):
     """Names of the topics, and how many partitions a missing one is created with."""
 
     articles: str = "articles"
+    """Every revision of every article, to be coded."""
     events: str = "events"
+    """Every revision of every event."""
     dead: str = "articles.dead"
+    """Article records that could not be read or coded."""
     partitions: Annotated[int, Field(ge=1, le=1000)] = 6
+    """Partitions of a topic that is created; an upper bound for the workers that share it."""
 
 
 class Fetch(_Section):
     """How feeds and pages are fetched. Times in seconds, sizes in bytes."""
 
     timeout: Annotated[float, Field(gt=0)] = 20.0
+    """For one feed or page, redirects included."""
     connect_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """For one connection."""
     max_bytes: Annotated[int, Field(gt=0)] = 10_000_000
+    """Of a body, after decompression; a larger one is refused."""
     max_redirects: Annotated[int, Field(ge=0)] = 5
+    """Followed for one feed or page."""
     concurrency: Annotated[int, Field(ge=1)] = 50
+    """Feeds pulled at once."""
     per_host: Annotated[int, Field(ge=1)] = 2
+    """Requests to one host at once."""
     parse_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """For parsing one body; then its process is killed, and only that feed fails."""
     parse_processes: Annotated[int, Field(ge=1)] = 2
+    """Processes that parse."""
     parse_memory: Annotated[int, Field(gt=0)] = 1_000_000_000
+    """Of one parser process."""
     user_agent: str = "Conflictwire/{version} (+{contact})"
+    """Sent with each request; `{version}` and `{contact}` are filled in."""
     contact: str = "https://example.org/conflictwire"
+    """Where a publisher reaches whoever runs this: a URL or an address."""
     allow_private: bool = False
+    """Whether feeds and pages may lie on private and loopback addresses, for tests and intranets."""
     full_text: bool = True
+    """Whether the page behind the link is fetched where a feed gives a summary only; a feed's own switch wins."""
 
 
 class Kafka(_Section):
     """Security and time limits of the connection to Kafka; the addresses stand in `broker`. Times in seconds."""
 
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How brokers are spoken to."""
     ssl_cafile: Path | None = None
+    """Certificates that the brokers' are checked against (PEM)."""
     ssl_certfile: Path | None = None
+    """The client's own certificate (PEM)."""
     ssl_keyfile: Path | None = None
+    """Its key (PEM)."""
     ssl_check_hostname: bool = True
+    """Whether the brokers' certificates must carry their names."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """Needed with SASL_PLAINTEXT and SASL_SSL."""
     username: str | None = None
+    """SASL user."""
     password: SecretStr | None = None
+    """SASL password; never printed."""
     password_file: Path | None = None
+    """A file that holds it."""
     replication_factor: Annotated[int, Field(ge=1)] = 1
+    """Of a topic that is created."""
     connect_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """Until a broker counts as unreachable."""
     session_timeout: Annotated[float, Field(gt=0)] = 15.0
+    """Until a worker that is not heard of counts as dead."""
     transaction_timeout: Annotated[float, Field(gt=0)] = 20.0
+    """Until the broker aborts the transaction of a dead worker; readers wait that long."""
     request_timeout: Annotated[float, Field(gt=0)] = 30.0
+    """For one request."""
     max_poll_interval: Annotated[float, Field(gt=0)] = 300.0
+    """Until a worker that does not poll loses its partitions."""
 
 
 class Retention(_Section):
     """How long things are kept, in days; 0 keeps them for good."""
 
     article_text: Annotated[int, Field(ge=0)] = 0
+    """Texts of articles fetched longer ago are emptied; their events stay."""
     embedded_log: Annotated[int, Field(ge=0)] = 30
+    """Records of the embedded broker that every group has read are dropped after this."""
 
 
 class Settings(BaseSettings):
@@ -90,17 +124,26 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        use_attribute_docstrings=True,
         toml_file=CONFIG_FILE,
     )
 
     data_dir: Path = Field(default_factory=_default_data_dir)
+    """Holds the embedded broker, the SQLite store and the user's own feeds.toml."""
     broker: str = "embedded:"
+    """`embedded:` and a path (broker.db in the data folder if empty), or `kafka://host:9092,host2:9092`."""
     store: SecretStr = SecretStr("")
+    """`postgresql+psycopg://user:password@host/database`; SQLite in the data folder if empty. Its password is never shown."""
     store_file: Path | None = None
+    """A file that holds the URL of the store."""
     group: str = "coders"
+    """The consumer group that workers share."""
     model: Path | None = None
+    """A folder of weights; the shipped ones if not set."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Events below are not kept; the default of the weights if not set."""
     feeds: Path | None = None
+    """The catalogue of feeds (TOML); feeds.toml in the data folder if it is there, else the bundled one."""
     topics: Topics = Topics()
     fetch: Fetch = Fetch()
     kafka: Kafka = Kafka()

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import ingest.cli
-from ingest.cli_docs import pages
+from ingest.docs import pages
 from ingest.errors import BrokerUnavailable, StoreUnavailable
 from ingest.storage import Store
 from models.errors import ConflictwireError

@@ -2,14 +2,12 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.asyncapi import document
 from ingest.errors import RecordError
 from ingest.records import SCHEMA, Article, format_time, json_schema, parse_article, parse_event
 
@@ -95,8 +93,3 @@ def test_the_schemas_hold_for_what_is_written() -> None:
     jsonschema.validate(written, json_schema("article"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(written | {"revision": 0}, json_schema("article"))
-
-
-def test_the_topics_are_documented_as_they_are() -> None:
-    path = Path(__file__).parents[2] / "docs" / "asyncapi.json"
-    assert json.loads(path.read_text()) == document(), "run `make docs`"

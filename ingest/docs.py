@@ -1,15 +1,19 @@
-"""The pages of docs/ that are made from the program, so that they cannot drift from it: `python -m ingest.cli_docs`."""
+"""The pages of docs/ that are made from the program, so that they cannot drift from it: `python -m ingest.docs`."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 
+from ingest.asyncapi import document
 from ingest.cli import app
 from ingest.export import COLUMNS
+from ingest.settings import Settings
 
 _DOCS = Path(__file__).parents[1] / "docs"
 _WIDTH = 100
@@ -51,6 +55,43 @@ front; numbers stay numbers. Lists are joined by `; `.
 |---|---|
 """
 
+_SETTINGS_HEAD = f"""{_MADE}
+
+# Settings
+
+From `conflictwire.toml` in the working folder (or the file that `--config` or `CONFLICTWIRE_CONFIG` names), then from the
+environment, then from options, the later winning. In the environment two underscores stand for the dot. Secrets are given by
+environment or file only, and are never printed.
+
+    # conflictwire.toml
+    broker = "kafka://kafka-1:9092,kafka-2:9092"
+    feeds = "my-feeds.toml"
+
+    [fetch]
+    contact = "desk@example.org"
+
+"""
+
+
+def _settings(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The table of one section, then those of the sections in it."""
+    inner = []
+    yield "| setting | environment | default | |\n|---|---|---|---|\n"
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            inner.append((name, field.annotation))
+            continue
+        default = field.default
+        if field.default_factory is not None:
+            shown = "`~/.local/share/conflictwire`"
+        else:
+            shown = "" if default is None or not str(default) else f"`{json.dumps(default, default=str)}`"
+        environment = "CONFLICTWIRE_" + f"{prefix}{name}".replace(".", "__").upper()
+        yield f"| `{prefix}{name}` | `{environment}` | {shown} | {field.description} |\n"
+    for name, annotation in inner:
+        yield f"\n## {name}\n\n{annotation.__doc__}\n\n"
+        yield from _settings(annotation, f"{name}.")
+
 
 def _commands(command: Any, path: str, parent: Any = None) -> Iterator[tuple[str, str]]:
     """Every command under `command`, itself included, with its help."""
@@ -71,6 +112,8 @@ def pages() -> dict[Path, str]:
     return {
         _DOCS / "cli.md": "\n".join([_CLI_HEAD, *sections]),
         _DOCS / "export.md": _EXPORT_HEAD + "".join(rows),
+        _DOCS / "settings.md": _SETTINGS_HEAD + "".join(_settings(Settings)),
+        _DOCS / "asyncapi.json": json.dumps(document(), indent=1) + "\n",
     }
 
 
