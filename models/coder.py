@@ -8,11 +8,12 @@ and `resolve` turns the words into countries, places, days and numbers.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -31,14 +32,14 @@ _HEAD_ROWS = 64
 
 
 class Text(Protocol):
-    """What `code_many` takes: anything with these three."""
+    """An article as an object; `title` and `published` may be missing."""
 
     @property
     def text(self) -> str: ...
-    @property
-    def title(self) -> str | None: ...
-    @property
-    def published(self) -> datetime | None: ...
+
+
+Article = str | Mapping[str, Any] | Text
+Published = datetime | date | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,19 @@ class _Reading:
 @dataclass(frozen=True, slots=True)
 class _Source:
     text: str
-    title: str | None
+    title: str
     published: datetime | None
+
+    @classmethod
+    def of(cls, article: Article) -> _Source:
+        """Raises TypeError where there is no text, ValueError where a date cannot be read."""
+        if isinstance(article, str):
+            return cls(article, "", None)
+        read = article.get if isinstance(article, Mapping) else partial(getattr, article)
+        text, title, published = read("text", None), read("title", None), read("published", None)
+        if not isinstance(text, str):
+            raise TypeError(f"an article is a str, or has a `text` that is one, not {type(text).__name__}")
+        return cls(text, title or "", _moment(published))
 
 
 class Coder:
@@ -113,54 +125,50 @@ class Coder:
         self,
         text: str,
         title: str | None = None,
-        published: datetime | date | None = None,
+        published: Published = None,
         min_confidence: float | None = None,
     ) -> list[Event]:
         """The events of one article, those of the title first, in text order.
 
-        `published` anchors relative dates. `min_confidence` None is the default threshold of the weights; 0 returns every
-        candidate. The same text gives the same events alone or among others (`code_many`).
+        `published` (a time, a day, or either in ISO 8601) anchors relative dates. `min_confidence` None is the default
+        threshold of the weights; 0 returns every candidate. The same text gives the same events alone or among others
+        (`code_many`).
         """
-        if isinstance(published, date) and not isinstance(published, datetime):
-            published = datetime(published.year, published.month, published.day, tzinfo=UTC)
-        return next(self.code_many([_Source(text, title, published)], min_confidence=min_confidence))
+        source = {"text": text, "title": title, "published": published}
+        return next(self.code_many([source], min_confidence=min_confidence))
 
     def code_many(
         self,
-        articles: Iterable[Text],
+        articles: Iterable[Article],
         batch_tokens: int = BATCH_TOKENS,
         min_confidence: float | None = None,
     ) -> Iterator[list[Event]]:
         """The events of each article, in order, for any iterable; reads ahead by at most a few articles.
 
+        An article is a str, or a mapping or an object with `text` and, if it likes, `title` and `published`.
         `batch_tokens` bounds the padded tokens that the encoder holds at once.
         """
         threshold = self._weights.min_confidence if min_confidence is None else min_confidence
-        chunk: list[Text] = []
+        chunk: list[_Source] = []
         held = 0
         for article in articles:
-            chunk.append(article)
-            held += len(article.text) + len(article.title or "")
+            source = _Source.of(article)
+            chunk.append(source)
+            held += len(source.text) + len(source.title)
             if held >= _CHUNK:
                 yield from self._code_chunk(chunk, batch_tokens, threshold)
                 chunk, held = [], 0
         if chunk:
             yield from self._code_chunk(chunk, batch_tokens, threshold)
 
-    def _code_chunk(self, articles: Sequence[Text], batch_tokens: int, threshold: float) -> Iterator[list[Event]]:
+    def _code_chunk(self, articles: Sequence[_Source], batch_tokens: int, threshold: float) -> Iterator[list[Event]]:
         pieces: list[_Piece] = []
         for number, article in enumerate(articles):
-            title = article.title or ""
-            if not is_codable(f"{title}\n{article.text}"):
+            if not is_codable(f"{article.title}\n{article.text}"):
                 continue
-            pieces += [_Piece(number, "title", *span) for span in sentences(title)]
+            pieces += [_Piece(number, "title", *span) for span in sentences(article.title)]
             pieces += [_Piece(number, "text", *span) for span in sentences(article.text)]
-        texts = [
-            ((articles[piece.article].title or "") if piece.field == "title" else articles[piece.article].text)[
-                piece.start : piece.end
-            ]
-            for piece in pieces
-        ]
+        texts = [getattr(articles[piece.article], piece.field)[piece.start : piece.end] for piece in pieces]
         events: list[list[Event]] = [[] for _ in articles]
         for piece, text, readings in zip(pieces, texts, self._read(texts, batch_tokens, threshold), strict=True):
             for reading in readings:
@@ -243,6 +251,14 @@ class Coder:
             injured=injured,
             claimed_by=tuple(span(argument.start, argument.end) for argument in roles["claimed_by"]),
         )
+
+
+def _moment(published: Published) -> datetime | None:
+    if isinstance(published, str):
+        published = datetime.fromisoformat(published)
+    if published is None or isinstance(published, datetime):
+        return published
+    return datetime(published.year, published.month, published.day, tzinfo=UTC)
 
 
 def _trigger_span(candidate: Candidate, tokens: Tokens) -> tuple[int, int]:

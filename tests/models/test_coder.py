@@ -113,6 +113,20 @@ def test_publication_may_be_a_day_or_a_time(coder: Coder) -> None:
     assert as_day == as_time
 
 
+def test_an_article_may_come_in_any_form(coder: Coder) -> None:
+    published = datetime(2026, 11, 20, tzinfo=UTC)
+    forms = [
+        Text(TEXT, TITLE, published),
+        {"text": TEXT, "title": TITLE, "published": published},
+        {"text": TEXT, "title": TITLE, "published": "2026-11-20"},
+    ]
+    (first, *others) = coder.code_many(forms)
+    assert all(other == first for other in others)
+    assert list(coder.code_many([TEXT, {"text": TEXT}])) == [coder.code(TEXT)] * 2
+    with pytest.raises(TypeError, match="text"):
+        next(coder.code_many([{"title": TITLE}]))
+
+
 @pytest.mark.parametrize(
     "text",
     [
