@@ -31,7 +31,7 @@ class TagEncoder(nn.Module):
 class Head(nn.Module):
     """One more transformer layer over the sentence with the trigger marked, then a linear answer to each question.
 
-    A layer costs a sixth of a six-layer encoder for each candidate, and lets arguments, modes and realis be read with the
+    A layer costs an eighth of a six-layer encoder for each candidate, and lets arguments, modes and realis be read with the
     trigger in view.
     """
 
@@ -44,8 +44,8 @@ class Head(nn.Module):
         self.qkv = nn.Linear(size, 3 * size)
         self.attended = nn.Linear(size, size)
         self.norm_attention = nn.LayerNorm(size)
-        self.wide = nn.Linear(size, 4 * size)
-        self.narrow = nn.Linear(4 * size, size)
+        self.wide = nn.Linear(size, 2 * size)
+        self.narrow = nn.Linear(2 * size, size)
         self.norm_out = nn.LayerNorm(size)
         self.dropout = nn.Dropout(dropout)
         self.types = nn.Linear(3 * size, 1 + len(TYPES))
