@@ -13,13 +13,11 @@ from models.encoder import Floats, Tokens
 ROLES = ("actor", "recipient", "location", "date", "dead", "injured", "claimed_by")
 
 
-# What a span never begins or ends with; the codebook's spans have no leading article.
-_BEFORE = re.compile(
-    r"(?:\s|['’]s\b|[,;:.!?)\]”’\"'–—-]|(?:the|a|an|of|and|or|by|to|in|at|on|that|with|from)\b)+", re.I
-)
-_AFTER = re.compile(
-    r"(?:\s|[,;:!?(\[“‘\"–—-]|['’]s(?=$)|\b(?:the|a|an|of|and|or|by|to|in|at|with|from|'s)(?=$))+$", re.I
-)
+# What a span never begins or ends with. The codebook's spans have no leading article, but "a teenager" counts one.
+_MARKS = r"\s|['’]s\b|[,;:.!?)\]”’\"'–—-]"
+_BEFORE = re.compile(rf"(?:{_MARKS}|(?:the|a|an|of|and|or|by|to|in|at|on|that|with|from)\b)+", re.I)
+_BEFORE_COUNT = re.compile(rf"(?:{_MARKS}|(?:the|of|and|or|by|to|in|at|on|that|with)\b)+", re.I)
+_AFTER = re.compile(r"(?:\s|[,;:!?(\[“‘\"–—-]|['’]s(?=$)|\b(?:the|a|an|of|and|or|by|to|in|at|with|from)(?=$))+$", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +29,10 @@ class Argument:
     confidence: float
 
 
-def trim(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """The span without what no span begins or ends with; None if nothing is left of it."""
-    if before := _BEFORE.match(text, start, end):
+def trim(text: str, start: int, end: int, role: str) -> tuple[int, int] | None:
+    """The span without what no span of the role begins or ends with; None if nothing is left of it."""
+    pattern = _BEFORE_COUNT if role in ("dead", "injured") else _BEFORE
+    if before := pattern.match(text, start, end):
         start = before.end()
     if after := _AFTER.search(text[start:end]):
         end = start + after.start()
@@ -63,7 +62,7 @@ def arguments(roles: Floats, tokens: Tokens, text: str) -> dict[str, list[Argume
                     break
                 last += 1
             inside = 1 - probabilities[first : last + 1, number, 0]
-            if span := trim(text, int(tokens.starts[first]), int(tokens.ends[last])):
+            if span := trim(text, int(tokens.starts[first]), int(tokens.ends[last]), role):
                 found[role].append(Argument(*span, round(float(np.mean(inside)), 4)))
             at = last + 1
     return found

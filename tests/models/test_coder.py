@@ -137,7 +137,7 @@ def test_an_article_may_come_in_any_form(coder: Coder) -> None:
         "المتمردون قصفوا السوق في غوما يوم الخميس.",
         "叛军周四炮击了戈马的市场，至少十二人死亡。",
         "\u202eRebels shelled the town\u202c of Goma.",
-        "Rebels shelled " * 5_000,
+        "Rebels shelled " * 700,
         "a" * 100_000,
         "e\u0301" * 3_000,
         "🔥" * 5_000 + " Rebels shelled the town.",

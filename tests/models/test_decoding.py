@@ -85,24 +85,26 @@ def test_arguments_can_be_read_from_tags(words: list[int], tags: list[int], expe
 
 
 @pytest.mark.parametrize(
-    ("span", "expected"),
+    ("span", "role", "expected"),
     [
-        ("the army", "army"),
-        ("U.S.,", "U.S."),
-        ("'s Prime Minister", "Prime Minister"),
-        ("-", None),
-        ("of the", None),
-        ("“Free Army”", "“Free Army”"),
-        ("police and", "police"),
-        ("Andes", "Andes"),
-        ("The Hague", "Hague"),
-        ("town of", "town"),
-        ("", None),
+        ("the army", "actor", "army"),
+        ("a rebel", "actor", "rebel"),
+        ("a teenager", "dead", "a teenager"),
+        ("the 12", "dead", "12"),
+        ("U.S.,", "actor", "U.S."),
+        ("'s Prime Minister", "actor", "Prime Minister"),
+        ("-", "actor", None),
+        ("of the", "location", None),
+        ("“Free Army”", "actor", "“Free Army”"),
+        ("police and", "recipient", "police"),
+        ("Andes", "location", "Andes"),
+        ("town of", "location", "town"),
+        ("", "actor", None),
     ],
 )
-def test_spans_are_trimmed(span: str, expected: str | None) -> None:
+def test_spans_are_trimmed(span: str, role: str, expected: str | None) -> None:
     text = f"As {span} left"
-    found = trim(text, 3, 3 + len(span))
+    found = trim(text, 3, 3 + len(span), role)
     assert (text[slice(*found)] if found else None) == expected
 
 
