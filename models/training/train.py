@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--extra", type=Path, nargs="*", default=[], help="more files in the corpus format")
     parser.add_argument("--name", default="conflictwire-minilm")
     parser.add_argument("--version", default="1")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--head-lr", type=float, default=5e-4)

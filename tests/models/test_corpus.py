@@ -19,6 +19,12 @@ def test_no_sentence_stands_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert not validate.main([str(path) for path in sorted(CORPUS.glob("*.jsonl"))]), capsys.readouterr().out
 
 
-def test_the_development_split_is_frozen() -> None:
-    digest = hashlib.sha256((CORPUS / "part-5.jsonl").read_bytes()).hexdigest()
-    assert digest == "030e98863f63d58ae81167fddf2ffeced0bfb29f58b48b2c3c6464337e32cc76"
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("part-5.jsonl", "030e98863f63d58ae81167fddf2ffeced0bfb29f58b48b2c3c6464337e32cc76"),
+        ("articles-1.jsonl", "297ad1dec356df31adf3ca094812aa95625922ec2a027d65bd084715388c5a8d"),
+    ],
+)
+def test_the_development_split_is_frozen(name: str, digest: str) -> None:
+    assert hashlib.sha256((CORPUS / name).read_bytes()).hexdigest() == digest
