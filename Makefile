@@ -36,7 +36,7 @@ else
 endif
 
 test: .venv/dev lint  ## lint, types and all tests, on a real Kafka, PostgreSQL and Prefect server
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 lint: .venv/dev  ## ruff, mypy --strict, and the direction of imports
 	@$(BIN)/ruff check .

@@ -86,24 +86,29 @@ def stopping(stop: threading.Event, grace: float = GRACE) -> Iterator[Stopped]:
 
 
 def _watch(reading: int, stop: threading.Event, grace: float, stopped: Stopped) -> None:
+    """Set `stop` at the first signal that asks to stop; end the process at the second, or after `grace` seconds."""
+
     def next_signal(timeout: float | None) -> signal.Signals | None:
-        """The next that asks to stop; None after `timeout` seconds. SystemExit when the other end is closed."""
+        """The next that asks to stop; None after `timeout` seconds. EOFError when the other end is closed."""
         while select.select([reading], [], [], timeout)[0]:
             number = os.read(reading, 1)
             if not number:
-                sys.exit()
+                raise EOFError
             if number[0] in _STOPPING:
                 return signal.Signals(number[0])
         return None
 
-    stopped.by = next_signal(None)
-    stop.set()
-    _say("stopping")
-    if second := next_signal(grace):
-        _say("ended at once")
-        os._exit(128 + second)
-    _say("ended with the batch abandoned")
-    os._exit(stopped.exit_code)
+    try:
+        stopped.by = next_signal(None)
+        stop.set()
+        _say("stopping")
+        if second := next_signal(grace):
+            _say("ended at once")
+            os._exit(128 + second)
+        _say("ended with the batch abandoned")
+        os._exit(stopped.exit_code)
+    except EOFError:
+        return  # the work is done
 
 
 def _say(message: str) -> None:

@@ -203,7 +203,13 @@ class _File:
                 raise
 
     def _prepare(self, busy: float) -> None:
-        if not self._is_ours():
+        # In one read transaction, or another that makes the file meanwhile would be seen half done.
+        self._connection.execute("BEGIN")
+        try:
+            ours = self._is_ours()
+        finally:
+            self._connection.execute("ROLLBACK")
+        if not ours:
             self._enter_wal(time.monotonic() + busy)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -219,9 +225,9 @@ class _File:
 
     def _is_ours(self) -> bool:
         """Whether the file has this schema; false for a new one. Raises BrokerRejected for all others."""
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (application,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if (application, version, tables) == (0, 0, 0):
             return False
         if application != APPLICATION_ID:

@@ -91,6 +91,7 @@ def test_arguments_can_be_read_from_tags(words: list[int], tags: list[int], expe
         ("a rebel", "actor", "rebel"),
         ("a teenager", "dead", "a teenager"),
         ("the 12", "dead", "12"),
+        ("at least 12 people", "dead", "at least 12 people"),
         ("U.S.,", "actor", "U.S."),
         ("'s Prime Minister", "actor", "Prime Minister"),
         ("-", "actor", None),
