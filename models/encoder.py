@@ -25,7 +25,7 @@ Ints = npt.NDArray[np.int64]
 MAX_TOKENS = 256
 _ROUND = 8
 # Padded tokens in one run of the encoder; more does not raise the throughput on two cores.
-BATCH_TOKENS = 2048
+BATCH_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ class OnnxNetwork:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # Threads that spin for more work would take the processor from the other session.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
