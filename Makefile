@@ -54,7 +54,7 @@ train: .venv/train  ## from models/corpus to models/weights; resumes where it st
 	@$(BIN)/python -m models.training.train --out models/weights
 
 evaluate: .venv/run  ## score the shipped weights on the frozen development split
-	@$(BIN)/conflictwire evaluate models/corpus/part-5.jsonl
+	@$(BIN)/conflictwire evaluate models/corpus/part-5.jsonl models/corpus/articles-1.jsonl
 
 docs: .venv/dev  ## write the generated pages of docs/ again
 	@$(BIN)/python -m ingest.docs
