@@ -172,7 +172,7 @@ class Coder:
         events: list[list[Event]] = [[] for _ in articles]
         for piece, text, readings in zip(pieces, texts, self._read(texts, batch_tokens, threshold), strict=True):
             for reading in readings:
-                events[piece.article].append(self._event(piece, text, reading, articles[piece.article].published))
+                events[piece.article].append(self._event(piece, text, reading, articles[piece.article]))
         yield from events
 
     def _read(self, texts: Sequence[str], batch_tokens: int, threshold: float) -> list[list[_Reading]]:
@@ -203,7 +203,9 @@ class Coder:
                         )
         return found
 
-    def _event(self, piece: _Piece, sentence: str, reading: _Reading, published: datetime | None) -> Event:
+    def _event(self, piece: _Piece, sentence: str, reading: _Reading, article: _Source) -> Event:
+        headline, published = article.title, article.published
+
         def span(start: int, end: int) -> Span:
             return Span(sentence[start:end], piece.start + start, piece.start + end, piece.field)
 
@@ -245,7 +247,7 @@ class Coder:
             model=self.model,
             actors=actors,
             recipients=recipients,
-            location=_location(places, list(dict.fromkeys(countries))),
+            location=_location(places, countries, (sentence, headline)),
             date=_date(dates, published, what.realis == "future"),
             dead=dead,
             injured=injured,
@@ -265,12 +267,14 @@ def _trigger_span(candidate: Candidate, tokens: Tokens) -> tuple[int, int]:
     return int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last])
 
 
-def _location(places: Sequence[Span], hints: Sequence[str]) -> Location | None:
-    """The first mention is the most specific one; the others and the actors' countries tell which place it is."""
+def _location(places: Sequence[Span], actors: Sequence[str], around: Sequence[str]) -> Location | None:
+    """The first mention is the most specific one; the others, and the countries of the actors and of the texts around it,
+    tell which place of that name it is."""
     if not places:
         return None
     at = places[0]
-    place = resolve.resolve_place([span.text for span in places], hints)
+    hints = dict.fromkeys([*actors, *(country for text in around for country in resolve.countries_named(text))])
+    place = resolve.resolve_place([span.text for span in places], list(hints))
     if place is None:
         return Location(at.text, at.start, at.end, at.field)
     return Location(

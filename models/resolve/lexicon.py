@@ -236,3 +236,23 @@ def _plural(noun: str) -> str:
 def lexicon() -> Lexicon:
     """The one lexicon, built at first use."""
     return Lexicon()
+
+
+_NAMES_A_COUNTRY = frozenset({Kind.COUNTRY, Kind.SEAT, Kind.ADJECTIVE, Kind.PEOPLE})
+
+
+def countries_named(text: str) -> tuple[str, ...]:
+    """The countries (ISO 3166-1 alpha-3) that `text` names itself or by adjective, people or seat of power, in order, once.
+
+    Reads the first 2,000 code points only: it is meant for sentences and headlines.
+    """
+    words = tokens(text[:2000])
+    found: dict[str, None] = {}
+    at = 0
+    while at < len(words):
+        meanings, length = lexicon().longest(words, at, False)
+        for meaning in meanings:
+            if meaning.kind in _NAMES_A_COUNTRY and meaning.country and words[at].raw[0].isupper():
+                found[meaning.country] = None
+        at += length
+    return tuple(found)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.resolve import resolve_actor, resolve_count, resolve_date, resolve_place
+from models.resolve import countries_named, resolve_actor, resolve_count, resolve_date, resolve_place
 
 HERE = Path(__file__).parent
 
@@ -156,3 +156,17 @@ def test_threads_can_resolve_at_once() -> None:
     for thread in threads:
         thread.join()
     assert all(answer == alone for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("text", "countries"),
+    [
+        ("Gunmen ambushed a convoy near the western Malian town of Kita", ("MLI",)),
+        ("The Kremlin said Ukrainians had fired on Russian soil", ("RUS", "UKR")),
+        ("Turkey and turkey", ("TUR",)),
+        ("They left.", ()),
+        ("", ()),
+    ],
+)
+def test_the_countries_of_a_text_can_be_named(text: str, countries: tuple[str, ...]) -> None:
+    assert countries_named(text) == countries
