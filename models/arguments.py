@@ -17,7 +17,7 @@ ROLES = ("actor", "recipient", "location", "date", "dead", "injured", "claimed_b
 _MARKS = r"\s|['’]s\b|[,;:.!?)\]”’\"'–—-]"
 _BEFORE = re.compile(rf"(?:{_MARKS}|(?:the|a|an|of|and|or|by|to|in|at|on|that|with|from)\b)+", re.I)
 _BEFORE_COUNT = re.compile(rf"(?:{_MARKS}|(?:the|of|and|or|by)\b)+", re.I)
-_AFTER = re.compile(r"(?:\s|[,;:!?(\[“‘\"–—-]|['’]s(?=$)|\b(?:the|a|an|of|and|or|by|to|in|at|with|from)(?=$))+$", re.I)
+_AFTER = re.compile(r"(?:\s|[,;:!?(\[“‘’'\"–—-]|['’]s(?=$)|\b(?:the|a|an|of|and|or|by|to|in|at|with|from)(?=$))+$", re.I)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def test_arguments_can_be_read_from_tags(words: list[int], tags: list[int], expe
         ("at least 12 people", "dead", "at least 12 people"),
         ("U.S.,", "actor", "U.S."),
         ("'s Prime Minister", "actor", "Prime Minister"),
+        ("Kenya’", "actor", "Kenya"),
         ("-", "actor", None),
         ("of the", "location", None),
         ("“Free Army”", "actor", "“Free Army”"),
