@@ -17,7 +17,12 @@ ROLES = ("actor", "recipient", "location", "date", "dead", "injured", "claimed_b
 _MARKS = r"\s|['’]s\b|[,;:.!?)\]”’\"'–—-]"
 _BEFORE = re.compile(rf"(?:{_MARKS}|(?:the|a|an|of|and|or|by|to|in|at|on|that|with|from)\b)+", re.I)
 _BEFORE_COUNT = re.compile(rf"(?:{_MARKS}|(?:the|of|and|or|by)\b)+", re.I)
-_AFTER = re.compile(r"(?:\s|[,;:!?(\[“‘’'\"–—-]|['’]s(?=$)|\b(?:the|a|an|of|and|or|by|to|in|at|with|from)(?=$))+$", re.I)
+_AFTER = re.compile(
+    r"(?:\s|[,;:!?(\[“‘’'\"–—-]|['’]s(?=$)|\b(?:the|a|an|of|and|or|by|to|in|at|with|from)(?=$))+$", re.I
+)
+# The tokeniser parts words at hyphens and stops; "year-old" without its number and "U" of "U.S." are no spans.
+_COMPOUND = re.compile(r"[\w'’]+(?:-[\w'’]+)*-$")
+_ABBREVIATION = re.compile(r"(?:(?<=\.[A-Z])|(?=\.[A-Z]))(?:\.[A-Z])*\.?(?![a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,14 @@ class Argument:
 
 
 def trim(text: str, start: int, end: int, role: str) -> tuple[int, int] | None:
-    """The span without what no span of the role begins or ends with; None if nothing is left of it."""
+    """The span with the whole of the words at its ends, and without what no span of the role begins or ends with.
+
+    None if nothing is left of it.
+    """
+    if text[start : start + 1].islower() and (compound := _COMPOUND.search(text[max(start - 40, 0) : start])):
+        start -= len(compound[0])
+    if text[start:end][-1:].isupper() and (rest := _ABBREVIATION.match(text, end)):
+        end = rest.end()
     pattern = _BEFORE_COUNT if role in ("dead", "injured") else _BEFORE
     if before := pattern.match(text, start, end):
         start = before.end()

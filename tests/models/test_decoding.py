@@ -110,6 +110,23 @@ def test_spans_are_trimmed(span: str, role: str, expected: str | None) -> None:
     assert (text[slice(*found)] if found else None) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "span", "expected"),
+    [
+        ("A 21-year-old defendant fled", "year-old defendant", "21-year-old defendant"),
+        ("A U.S.-brokered truce", "U", "U.S."),
+        ("US-Iran talks", "Iran", "Iran"),
+        ("the U.S. left", "U.S", "U.S."),
+        ("X.Y said", "said", "said"),
+    ],
+)
+def test_spans_have_whole_words_at_their_ends(text: str, span: str, expected: str) -> None:
+    start = text.index(span)
+    found = trim(text, start, start + len(span), "actor")
+    assert found is not None
+    assert text[slice(*found)] == expected
+
+
 def test_padding_depends_on_the_sentence_alone() -> None:
     lengths = [3, 9, 8, 17, 3, 16]
     alone = {row: batches([length])[0][0] for row, length in enumerate(lengths)}
