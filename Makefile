@@ -17,15 +17,15 @@ help:  ## list these targets
 .venv/run: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing Conflictwire into .venv (a minute, once)" >&2
-	@$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@$(BIN)/pip install -qq --constraint constraints.txt --editable .
 	@touch $@
 
 .venv/dev: .venv/run
-	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/pip install -qq --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 .venv/train: .venv/dev
-	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train]'
+	@$(BIN)/pip install -qq --constraint constraints.txt --editable '.[train]'
 	@touch $@
 
 run: .venv/run  ## from feeds to events on the embedded parts: the bundled sample feeds, or FEEDS=my.toml
