@@ -69,6 +69,9 @@ _REGION = 80.0
 _KNOWN_PLACE = 64.0
 _CONTAINED = 40.0  # in a country or province that the text says contains it
 _HINTS = (20.0, 10.0, 6.0, 4.0, 2.0)
+# American towns are named after the world's cities, and its government acts in all of them: talks of the United States and
+# Iran in Geneva are not held in Illinois.
+_AMERICAN_HINT = 4.0
 _CAPITAL = 8.0
 # Another spelling of its name; less likely where a town of comparable size has the very name.
 _OTHER_SPELLING, _OTHER_NAME, _FAMOUS = -5.0, -20.0, 10
@@ -272,7 +275,8 @@ def _candidates(chunk: _Chunk, context: _Context) -> Iterator[_Candidate]:
         own_name = found.main and spelling == name
         if found.population < chunk.least or (chunk.least and not own_name):
             continue
-        score = 10 * math.log10(found.population + 10) + _around(context, own, found.country, found.admin1)
+        town = found.kind == gazetteer.PLACE
+        score = 10 * math.log10(found.population + 10) + _around(context, own, found.country, found.admin1, town)
         if not own_name:
             foreign = found.kind != gazetteer.PLACE or found.population < _FAMOUS * named
             score += _OTHER_NAME if foreign else _OTHER_SPELLING
@@ -311,14 +315,15 @@ def _spellings(name: str) -> list[str]:
     return [name, f"al {name}"]
 
 
-def _around(context: _Context, own: str, country: str | None, admin1: str | None) -> float:
+def _around(context: _Context, own: str, country: str | None, admin1: str | None, town: bool = False) -> float:
     score = 0.0
     if country in context.countries:
         score += _CONTAINED
     if admin1 and context.provinces and _plain(admin1) in context.provinces - {own}:
         score += _CONTAINED
     if country in context.hints:
-        score += _HINTS[context.hints.index(country)]
+        hint = _HINTS[context.hints.index(country)]
+        score += min(hint, _AMERICAN_HINT) if town and country == "USA" else hint
     return score
 
 
