@@ -403,6 +403,9 @@ _CONSUMER_CONFIG = {
     "auto_offset_reset": "earliest",
     "fetch_max_bytes": FETCH_BYTES,
     "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
+    # A member that leads an assignment before it has heard of a topic made a moment ago assigns nothing; only the next
+    # look at the metadata mends that, which by default is five minutes off.
+    "metadata_max_age_ms": 5_000,
     "metrics_enabled": False,
 }
 
