@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 
 from models.resolve.text import fold, read_data
 
@@ -241,6 +241,7 @@ def lexicon() -> Lexicon:
 _NAMES_A_COUNTRY = frozenset({Kind.COUNTRY, Kind.SEAT, Kind.ADJECTIVE, Kind.PEOPLE})
 
 
+@lru_cache(maxsize=1024)
 def countries_named(text: str) -> tuple[str, ...]:
     """The countries (ISO 3166-1 alpha-3) that `text` names itself or by adjective, people or seat of power, in order, once.
 
