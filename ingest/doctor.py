@@ -109,7 +109,10 @@ def model_version(path: Path | None = None) -> str:
     """Name and version of the weights in `path`, or of the shipped ones, without loading them."""
     import models
 
-    file = (path or Path(models.__file__).parent / "weights") / "config.json"
+    folder = path or Path(models.__file__).parent / "weights"
+    file = folder / "config.json"
+    if not file.exists():
+        file = folder / "accurate" / "config.json"
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
         return f"{config['name']} {config['version']}"
@@ -121,7 +124,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
     from models import Coder
 
     try:
-        coder = Coder.load(settings.model)
+        coder = Coder.load(settings.model, profile=settings.profile)
         events = coder.code(_SENTENCE)
     except ConflictwireError as error:
         yield Finding("model", "fail", str(error), "install the package again, or correct `model` in the settings")

@@ -23,7 +23,7 @@ from ingest.broker import open_broker
 from ingest.errors import StoreUnavailable
 from ingest.settings import Settings
 from ingest.storage import Store
-from ingest.worker import ArticleCoder, Batch, Retry, backoff, chance, run_worker
+from ingest.worker import ArticleCoder, Batch, Retry, backoff, chance, reasons, run_worker
 from models.errors import ConflictwireError
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,10 @@ LoadCoder = Callable[[Settings, int], ArticleCoder]
 def load_coder(settings: Settings, workers: int) -> ArticleCoder:
     """The coder of the settings, with this worker's share of the cores. Raises ModelError."""
     from models import Coder  # not at the top: the parent of several workers codes nothing
+    from models.encoder import available_cores
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Coder.load(settings.model, threads=max(1, cores // workers) if workers > 1 else None)
+    threads = max(1, available_cores() // workers) if workers > 1 else None
+    return Coder.load(settings.model, threads, settings.profile)
 
 
 @dataclass(slots=True)
@@ -159,7 +160,10 @@ def _work(
         except ConflictwireError as error:
             log.error("worker failed", extra={"error": str(error)})
             return error.exit_code
-        log.info("worker ended", extra={"articles": stats.articles, "events": stats.events, "dead": stats.dead})
+        told: dict[str, object] = {"articles": stats.articles, "events": stats.events, "dead": stats.dead}
+        if stats.not_coded:
+            told |= {"not_coded": stats.not_coded.total(), "reasons": reasons(stats.not_coded)}
+        log.info("worker ended", extra=told)
         return stopped.exit_code
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from ingest.errors import RecordError
-from models.events import Actor, Codes, Count, EventDate, Location, ModelInfo, Realis, Span
+from models.events import Actor, Codes, Count, EventDate, Location, Mention, ModelInfo, Realis, Span
 
 SCHEMA = 1
 
@@ -101,6 +101,7 @@ class EventRecord(_Record):
     dead: Count | None = None
     injured: Count | None = None
     claimed_by: tuple[Span, ...] = ()
+    mentions: tuple[Mention, ...] = ()
     sentence: Span
     codes: Codes
     crosswalk: str

@@ -37,6 +37,7 @@ _LONGEST_WAIT = 60.0
 class Tally:
     """What a run did. `types` and `countries` count new and updated events; an event of two countries counts for both.
 
+    `coded` has the articles that the coder reads, `not_coded` counts the others by reason (`models.text.uncodable`);
     `feeds` holds how the last pull of each feed ended, `failed` why.
     """
 
@@ -46,6 +47,7 @@ class Tally:
     new: int = 0
     updated: int = 0
     coded: int = 0
+    not_coded: Counter[str] = field(default_factory=Counter)
     dead: int = 0
     retracted: int = 0
     types: Counter[str] = field(default_factory=Counter)
@@ -66,7 +68,8 @@ class Tally:
 
     def add_batch(self, batch: Batch) -> None:
         """Count one batch in."""
-        self.coded += len(batch.articles)
+        self.coded += len(batch.articles) - batch.not_coded.total()
+        self.not_coded += batch.not_coded
         self.dead += len(batch.dead)
         for event in batch.events:
             if event.status == "retracted":
@@ -82,7 +85,7 @@ class Tally:
     @property
     def nothing_new(self) -> bool:
         """Whether neither a feed nor the worker brought anything."""
-        return not (self.new or self.updated or self.coded or self.dead)
+        return not (self.new or self.updated or self.coded or self.not_coded or self.dead)
 
 
 def next_pull(feeds: Sequence[Feed], states: Mapping[str, FeedState], now: datetime) -> float:

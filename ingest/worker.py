@@ -13,8 +13,9 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -26,6 +27,7 @@ from ingest.settings import Settings, Topics
 from ingest.storage import Coding, Position, Store
 from models.errors import ModelError
 from models.events import Event
+from models.text import uncodable
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,10 @@ class ArticleCoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction brought: articles coded, event revisions published, dead letters; times in seconds."""
+    """What one transaction brought: articles coded, event revisions published, dead letters; times in seconds.
+
+    `not_coded` counts, by reason (`models.text.uncodable`), those of the articles that the coder does not read.
+    """
 
     articles: tuple[Article, ...]
     events: tuple[EventRecord, ...]
@@ -90,6 +95,7 @@ class Batch:
     coding_seconds: float
     store_seconds: float
     publish_seconds: float
+    not_coded: Counter[str] = field(default_factory=Counter)
 
     @property
     def records(self) -> int:
@@ -99,7 +105,8 @@ class Batch:
 
 @dataclass(slots=True)
 class WorkerStats:
-    """What a worker did. `retries` counts waits for a server, `fenced` the batches dropped as others own them now."""
+    """What a worker did. `retries` counts waits for a server, `fenced` the batches dropped as others own them now;
+    `articles` has those `not_coded` too."""
 
     batches: int = 0
     articles: int = 0
@@ -107,6 +114,7 @@ class WorkerStats:
     dead: int = 0
     retries: int = 0
     fenced: int = 0
+    not_coded: Counter[str] = field(default_factory=Counter)
 
     def add(self, batch: Batch) -> None:
         """Count `batch` in."""
@@ -114,6 +122,12 @@ class WorkerStats:
         self.articles += len(batch.articles)
         self.events += len(batch.events)
         self.dead += len(batch.dead)
+        self.not_coded += batch.not_coded
+
+
+def reasons(not_coded: Counter[str]) -> str:
+    """Why articles were not coded, for people: `es 9, ar 3, empty 1`."""
+    return ", ".join(f"{reason.removeprefix('language:')} {number}" for reason, number in not_coded.most_common())
 
 
 # --- decisions ---
@@ -212,7 +226,9 @@ def code_records(
         elif error := too_large(item, outcome):
             results.append(bury(record, "publish", error))
         else:
-            results.append(Coding(_position(record), item, tuple(outcome), datetime.now(UTC)))
+            # An article that gave events was read; of any other the coder says no more than that there are none.
+            not_coded = None if outcome else uncodable(item.text, item.title)
+            results.append(Coding(_position(record), item, tuple(outcome), datetime.now(UTC), not_coded))
     return results
 
 
@@ -360,17 +376,19 @@ def _work_on(
     if records:
         stored = publish(consumer, records, stored, settings.topics)
     published = time.perf_counter()
+    done = [
+        result
+        for result, revisions in zip(results, stored, strict=True)
+        if isinstance(result, Coding) and not isinstance(revisions, DeadLetter)
+    ]
     return Batch(
-        articles=tuple(
-            result.article
-            for result, revisions in zip(results, stored, strict=True)
-            if isinstance(result, Coding) and not isinstance(revisions, DeadLetter)
-        ),
+        articles=tuple(coding.article for coding in done),
         events=tuple(event for revisions in stored if not isinstance(revisions, DeadLetter) for event in revisions),
         dead=tuple(letter for letter in stored if isinstance(letter, DeadLetter)),
         coding_seconds=coded - began,
         store_seconds=kept - coded,
         publish_seconds=published - kept,
+        not_coded=Counter(coding.not_coded for coding in done if coding.not_coded),
     )
 
 
@@ -499,10 +517,13 @@ def _tell(batch: Batch) -> None:
         )
     for article in batch.articles:
         log.debug("coded", extra={"article": article.article_id, "revision": article.revision, "feed": article.feed})
+    for reason, number in batch.not_coded.most_common():
+        log.info("not coded", extra={"reason": reason, "articles": number})
     log.info(
         "batch",
         extra={
             "articles": len(batch.articles),
+            "not_coded": batch.not_coded.total(),
             "events": len(batch.events),
             "dead": len(batch.dead),
             "coding": round(batch.coding_seconds, 4),

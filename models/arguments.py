@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.classifier import softmax
+from models.classifier import Logistic, log_odds, softmax
 from models.encoder import Floats, Tokens
 
 ROLES = ("actor", "recipient", "location", "date", "dead", "injured", "claimed_by")
@@ -27,7 +28,7 @@ _ABBREVIATION = re.compile(r"(?:(?<=\.[A-Z])|(?=\.[A-Z]))(?:\.[A-Z])*\.?(?![a-z]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A span of the sentence, in code points, and the mean probability of its tokens."""
+    """A span of the sentence, in code points; `confidence` is the probability that it is right."""
 
     start: int
     end: int
@@ -51,10 +52,13 @@ def trim(text: str, start: int, end: int, role: str) -> tuple[int, int] | None:
     return (start, end) if end > start else None
 
 
-def arguments(roles: Floats, tokens: Tokens, text: str) -> dict[str, list[Argument]]:
+def arguments(
+    roles: Floats, tokens: Tokens, text: str, calibration: Mapping[str, Logistic] | None = None
+) -> dict[str, list[Argument]]:
     """The spans of each role, in text order, from one trigger's role logits (T, roles, 3).
 
-    `text` is the sentence. Spans cut no word, and have no article or punctuation at their ends.
+    `text` is the sentence; `calibration`, by role, turns the mean probability of a span's tokens into its confidence.
+    Spans cut no word, and have no article or punctuation at their ends.
     """
     probabilities = softmax(roles[: len(tokens.ids)])
     tags = probabilities.argmax(axis=-1)
@@ -75,6 +79,8 @@ def arguments(roles: Floats, tokens: Tokens, text: str) -> dict[str, list[Argume
                 last += 1
             inside = 1 - probabilities[first : last + 1, number, 0]
             if span := trim(text, int(tokens.starts[first]), int(tokens.ends[last]), role):
-                found[role].append(Argument(*span, round(float(np.mean(inside)), 4)))
+                likely = float(np.mean(inside))
+                calibrated = calibration[role]((log_odds(likely),)) if calibration and role in calibration else likely
+                found[role].append(Argument(*span, round(calibrated, 4)))
             at = last + 1
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -30,12 +32,46 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the head makes of a candidate. `confidence` is the calibrated probability that it is an event of `type`."""
+    """What the head makes of a candidate."""
 
     type: str
     modes: tuple[str, ...]
     realis: Realis
-    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a candidate: the probability of its type, that of a trigger beginning there, and the sentence's event
+    logit."""
+
+    type: float
+    tag: float
+    event: float
+
+    def features(self) -> tuple[float, float, float]:
+        """All three as log odds."""
+        return log_odds(self.type), log_odds(self.tag), self.event
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """A calibration: features to a probability, by logistic regression (Platt 1999)."""
+
+    slopes: tuple[float, ...]
+    offset: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Logistic:
+        """From slopes and, last, the offset. Raises ValueError or TypeError if they are no numbers."""
+        *slopes, offset = (float(number) for number in numbers)
+        if not all(map(math.isfinite, (*slopes, offset))):
+            raise ValueError(f"a calibration of {list(numbers)}")
+        return cls(tuple(slopes), offset)
+
+    def __call__(self, features: Sequence[float]) -> float:
+        """To four decimals. Raises ValueError where there are not as many features as slopes."""
+        at = sum(slope * feature for slope, feature in zip(self.slopes, features, strict=True)) + self.offset
+        return round(1 / (1 + math.exp(-min(max(at, -30.0), 30.0))), 4)
 
 
 def softmax(logits: Floats) -> Floats:
@@ -67,25 +103,22 @@ def candidates(tags: Floats, tokens: Tokens) -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.first)
 
 
-def log_odds(probability: Floats) -> Floats:
+def log_odds(probability: float) -> float:
     """Natural logarithm of p / (1 - p), with p kept a little off 0 and 1."""
-    clipped = np.clip(probability, 1e-4, 1 - 1e-4)
-    odds: Floats = np.log(clipped / (1 - clipped))
-    return odds
+    clipped = min(max(probability, 1e-4), 1 - 1e-4)
+    return math.log(clipped / (1 - clipped))
 
 
-def kind(types: Floats, modes: Floats, realis: Floats, slope: float = 1.0, offset: float = 0.0) -> Kind:
-    """The most probable type of one candidate, with its modes and realis, from the head's logits of one row.
-
-    `slope` and `offset` calibrate its confidence, see `models.evaluate.calibrate`.
-    """
+def kind(types: Floats, modes: Floats, realis: Floats) -> tuple[Kind, float]:
+    """The most probable type of one candidate, with its modes and realis, from the head's logits of one row; and the
+    probability of that type."""
     probabilities = softmax(types)[1:]
     best = int(probabilities.argmax())
     chosen = TYPES[best]
-    likely = {MODE_LABELS[at] for at in np.flatnonzero(modes > np.log(MODE_THRESHOLD / (1 - MODE_THRESHOLD)))}
-    return Kind(
+    likely = {MODE_LABELS[at] for at in np.flatnonzero(modes > math.log(MODE_THRESHOLD / (1 - MODE_THRESHOLD)))}
+    what = Kind(
         type=chosen,
         modes=tuple(mode for mode in MODES[chosen] if (chosen, mode) in likely),
         realis=REALIS[int(realis.argmax())],
-        confidence=round(float(1 / (1 + np.exp(-(slope * log_odds(probabilities[best]) + offset)))), 4),
     )
+    return what, float(probabilities[best])

@@ -1,13 +1,12 @@
 """The coder: from the text of an article to its events.
 
-The way of a sentence: `text.sentences` cuts it out, `encoder` reads it once, `classifier.candidates` finds possible
-triggers, the head reads each of them in its sentence, `classifier.kind` and `arguments.arguments` decode what it says,
-and `resolve` turns the words into countries, places, days and numbers.
+The way of a sentence: `text.sentences` cuts it out, the gate, a small network, passes it on if it may hold an event, and
+`reader` finds candidates and their arguments with the large one (`encoder`, `classifier`, `arguments`); `resolve` turns the
+words into countries, places, days and numbers, and `mentions` joins what headline and lead both tell.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,17 +17,16 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from models import ontology, resolve
-from models.arguments import Argument, arguments
-from models.classifier import Candidate, Kind, candidates, kind
-from models.encoder import BATCH_TOKENS, Network, OnnxNetwork, Tokenizer, Tokens, batches, pad
-from models.errors import ModelError
+from models.arguments import Argument
+from models.encoder import BATCH_TOKENS
 from models.events import Actor, Count, Event, EventDate, Location, ModelInfo, Span
-from models.text import is_codable, sentences
+from models.mentions import LEAD_SENTENCES, told_once
+from models.reader import Reader, Reading
+from models.text import sentences, uncodable
 
 WEIGHTS = Path(__file__).parent / "weights"
 # Articles are read together until they hold this many code points, so that sentences of one length fill a batch.
 _CHUNK = 60_000
-_HEAD_ROWS = 64
 
 
 class Text(Protocol):
@@ -40,19 +38,7 @@ class Text(Protocol):
 
 Article = str | Mapping[str, Any] | Text
 Published = datetime | date | str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What belongs to a network beside its numbers. `slope` and `offset` calibrate, `min_confidence` is the default
-    threshold."""
-
-    tokenizer: Tokenizer
-    name: str
-    version: str
-    slope: float = 1.0
-    offset: float = 0.0
-    min_confidence: float = 0.5
+Profile = Literal["accurate", "fast"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +49,6 @@ class _Piece:
     field: Literal["title", "text"]
     start: int
     end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What the network says of one candidate, decoded; offsets count from the sentence's start."""
-
-    trigger: tuple[int, int]
-    kind: Kind
-    arguments: dict[str, list[Argument]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,31 +72,26 @@ class _Source:
 class Coder:
     """Codes texts. One instance may be used by one thread at a time; the runtime itself uses all cores."""
 
-    def __init__(self, network: Network, weights: Weights) -> None:
-        self._network = network
-        self._weights = weights
-        self.model = ModelInfo(weights.name, weights.version)
+    def __init__(self, reader: Reader, gate: Reader | None = None) -> None:
+        self.reader = reader
+        self._gate = gate
+        self.model = ModelInfo(reader.weights.name, reader.weights.version)
 
     @classmethod
-    def load(cls, path: str | Path | None = None, threads: int | None = None) -> Coder:
+    def load(cls, path: str | Path | None = None, threads: int | None = None, profile: Profile | None = None) -> Coder:
         """The shipped weights, or those in the folder `path`; `threads` of the runtime, all cores if None.
 
-        Raises ModelError if they are missing or damaged.
+        `profile` "accurate" (default) reads with the large network what the small one passes on, "fast" with the small one
+        alone. In a folder that holds one network it is not looked at.
+        Raises ModelError if weights are missing or damaged.
         """
         folder = Path(path) if path is not None else WEIGHTS
-        try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            weights = Weights(
-                tokenizer=Tokenizer(folder / "tokenizer.json"),
-                name=config["name"],
-                version=config["version"],
-                slope=config["slope"],
-                offset=config["offset"],
-                min_confidence=config["min_confidence"],
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"weights in {folder}: {error!r}; give a folder made by `make train`") from error
-        return cls(OnnxNetwork(folder, threads), weights)
+        if (folder / "config.json").exists():
+            return cls(Reader.load(folder, threads))
+        small = Reader.load(folder / "fast", threads)
+        if profile == "fast":
+            return cls(small)
+        return cls(Reader.load(folder / "accurate", threads), small)
 
     def code(
         self,
@@ -131,8 +103,8 @@ class Coder:
         """The events of one article, those of the title first, in text order.
 
         `published` (a time, a day, or either in ISO 8601) anchors relative dates. `min_confidence` None is the default
-        threshold of the weights; 0 returns every candidate. The same text gives the same events alone or among others
-        (`code_many`).
+        threshold of the weights; 0 returns every candidate, also those of sentences that the gate would not pass on. The same
+        text gives the same events alone or among others (`code_many`).
         """
         source = {"text": text, "title": title, "published": published}
         return next(self.code_many([source], min_confidence=min_confidence))
@@ -148,7 +120,7 @@ class Coder:
         An article is a str, or a mapping or an object with `text` and, if it likes, `title` and `published`.
         `batch_tokens` bounds the padded tokens that the encoder holds at once.
         """
-        threshold = self._weights.min_confidence if min_confidence is None else min_confidence
+        threshold = self.reader.weights.min_confidence if min_confidence is None else min_confidence
         chunk: list[_Source] = []
         held = 0
         for article in articles:
@@ -164,46 +136,35 @@ class Coder:
     def _code_chunk(self, articles: Sequence[_Source], batch_tokens: int, threshold: float) -> Iterator[list[Event]]:
         pieces: list[_Piece] = []
         for number, article in enumerate(articles):
-            if not is_codable(f"{article.title}\n{article.text}"):
+            if uncodable(article.text, article.title):
                 continue
             pieces += [_Piece(number, "title", *span) for span in sentences(article.title)]
             pieces += [_Piece(number, "text", *span) for span in sentences(article.text)]
         texts = [getattr(articles[piece.article], piece.field)[piece.start : piece.end] for piece in pieces]
         events: list[list[Event]] = [[] for _ in articles]
-        for piece, text, readings in zip(pieces, texts, self._read(texts, batch_tokens, threshold), strict=True):
+        leads: list[list[tuple[int, int]]] = [[] for _ in articles]
+        for piece, text, readings in zip(pieces, texts, self.read(texts, threshold, batch_tokens), strict=True):
+            if piece.field == "text" and len(leads[piece.article]) < LEAD_SENTENCES:
+                leads[piece.article].append((piece.start, piece.end))
             for reading in readings:
                 events[piece.article].append(self._event(piece, text, reading, articles[piece.article]))
-        yield from events
+        for found, lead in zip(events, leads, strict=True):
+            yield told_once(found, lead)
 
-    def _read(self, texts: Sequence[str], batch_tokens: int, threshold: float) -> list[list[_Reading]]:
-        """For each sentence its candidates at or above the threshold, in order."""
-        found: list[list[_Reading]] = [[] for _ in texts]
-        if not texts:
-            return found
-        weights = self._weights
-        tokens = weights.tokenizer(texts)
-        for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
-            ids, mask = pad([tokens[row] for row in rows], length)
-            hidden, tags = self._network.encode(ids, mask)
-            asked = [(at, candidate) for at, row in enumerate(rows) for candidate in candidates(tags[at], tokens[row])]
-            for begin in range(0, len(asked), _HEAD_ROWS):
-                part = asked[begin : begin + _HEAD_ROWS]
-                where = np.array([at for at, _ in part])
-                trigger = np.zeros((len(part), length), dtype=np.float32)
-                for line, (_, candidate) in enumerate(part):
-                    trigger[line, candidate.first : candidate.last + 1] = 1
-                heads = self._network.heads(hidden[where], mask[where], trigger)
-                for line, (at, candidate) in enumerate(part):
-                    sentence = tokens[rows[at]]
-                    what = kind(heads.types[line], heads.modes[line], heads.realis[line], weights.slope, weights.offset)
-                    if what.confidence >= threshold:
-                        span = _trigger_span(candidate, sentence)
-                        found[rows[at]].append(
-                            _Reading(span, what, arguments(heads.roles[line], sentence, texts[rows[at]]))
-                        )
+    def read(self, sentences: Sequence[str], threshold: float, batch_tokens: int = BATCH_TOKENS) -> list[list[Reading]]:
+        """For each sentence the candidates at or above the threshold, in order; at 0 every candidate, past the gate."""
+        least = self.reader.weights.gate
+        if self._gate is None or least is None or threshold <= 0:
+            return self.reader.read(sentences, threshold, batch_tokens)
+        passed = np.flatnonzero(self._gate.event_logits(sentences, batch_tokens) >= least).tolist()
+        found: list[list[Reading]] = [[] for _ in sentences]
+        for row, readings in zip(
+            passed, self.reader.read([sentences[row] for row in passed], threshold, batch_tokens), strict=True
+        ):
+            found[row] = readings
         return found
 
-    def _event(self, piece: _Piece, sentence: str, reading: _Reading, article: _Source) -> Event:
+    def _event(self, piece: _Piece, sentence: str, reading: Reading, article: _Source) -> Event:
         headline, published = article.title, article.published
 
         def span(start: int, end: int) -> Span:
@@ -231,7 +192,7 @@ class Coder:
             modes=what.modes,
             intensity=ontology.intensity(what.type, what.modes),
             realis=what.realis,
-            confidence=what.confidence,
+            confidence=reading.confidence,
             trigger=span(*reading.trigger),
             sentence=Span(sentence, piece.start, piece.end, piece.field),
             codes=ontology.crosswalk(
@@ -261,10 +222,6 @@ def _moment(published: Published) -> datetime | None:
     if published is None or isinstance(published, datetime):
         return published
     return datetime(published.year, published.month, published.day, tzinfo=UTC)
-
-
-def _trigger_span(candidate: Candidate, tokens: Tokens) -> tuple[int, int]:
-    return int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last])
 
 
 def _location(places: Sequence[Span], actors: Sequence[str], around: Sequence[str]) -> Location | None:

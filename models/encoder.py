@@ -1,17 +1,19 @@
-"""Tokeniser and inference sessions: from sentences to vectors and logits, the same numbers in any batch.
+"""Tokeniser and inference requests: from sentences to vectors and logits, the same numbers in any batch.
 
-Two ONNX graphs lie beside the tokeniser in a weights folder: `encoder.onnx` reads a sentence once and says for every token
-whether it begins or continues a trigger; `head.onnx` reads one trigger in its sentence and says what event it is and which
-tokens are its arguments. A sentence is always padded to the same length (its own, rounded up), so that its neighbours in
-a batch cannot change its numbers.
+Two graphs lie beside the tokeniser in a weights folder: `encoder.xml` reads a sentence once and says of it whether it holds
+an event, and of every token whether it begins or continues a trigger; `head.xml` reads one trigger in its sentence and says
+what event it is and which tokens are its arguments. A sentence is always padded to the same length (its own, rounded up),
+and every quantised layer has fixed scales, so that its neighbours in a batch cannot change its numbers.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from queue import LifoQueue
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,15 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """What the encoder makes of B sentences of T tokens."""
+
+    hidden: Floats  # (B, T, H)
+    tags: Floats  # (B, T, 3), logits of outside / begins a trigger / continues one
+    event: Floats  # (B,), logit of the sentence holding an event
+
+
+@dataclass(frozen=True, slots=True)
 class Heads:
     """The head's logits for N triggers in sentences of T tokens."""
 
@@ -52,20 +63,25 @@ class Heads:
 class Network(Protocol):
     """The two computations, whatever runs them: an inference session, or the network in training."""
 
-    def encode(self, ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
-        """(B, T) token ids and mask to hidden states (B, T, H) and tag logits (B, T, 3): outside, begins, continues."""
+    def encode(self, ids: Ints, mask: Ints) -> Encoded:
+        """Token ids and mask (B, T; 1 within the sentence) to vectors and logits."""
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
         """Hidden states (N, T, H), mask (N, T) and the triggers' tokens (N, T; 1 within) to logits."""
 
 
 class Tokenizer:
-    """The encoder's own tokeniser, from `tokenizer.json`."""
+    """The encoder's own tokeniser, from `tokenizer.json`. Raises OSError or ValueError where that is missing or damaged."""
 
     def __init__(self, path: Path) -> None:
         from transformers import PreTrainedTokenizerFast
 
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path)).backend_tokenizer
+        if not path.exists():
+            raise FileNotFoundError(path)
+        try:
+            tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path)).backend_tokenizer
+        except Exception as error:  # the library raises nothing narrower
+            raise ValueError(f"{path}: {error}") from error
         tokenizer.enable_truncation(MAX_TOKENS)
         tokenizer.no_padding()
         self._tokenizer = tokenizer
@@ -81,33 +97,61 @@ class Tokenizer:
         return found
 
 
-class OnnxNetwork:
-    """The network on onnxruntime, on the processor."""
+def available_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Requests:
+    """As many requests to one compiled graph as may run at once."""
+
+    def __init__(self, compiled: Any, size: int) -> None:
+        self._free: LifoQueue[Any] = LifoQueue()
+        for _ in range(size):
+            self._free.put(compiled.create_infer_request())
+
+    def __call__(self, inputs: list[Any], outputs: Sequence[str]) -> list[Floats]:
+        request = self._free.get()
+        try:
+            answer = request.infer(inputs)
+            return [answer[name].copy() for name in outputs]
+        finally:
+            self._free.put(request)
+
+
+class OpenvinoNetwork:
+    """The network on OpenVINO, on the processor: eight-bit integers in the layers, float32 between them.
+
+    float32 is asked for also where the processor has bfloat16, so that a slow machine finds the same events as a fast one.
+    Each of the `threads` (all cores if None) runs batches of its own: as many callers may be within it at once.
+    """
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
-        import onnxruntime
+        import openvino
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        # Threads that spin for more work would take the processor from the other session.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        self.threads = threads or available_cores()
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": str(self.threads),
+            "INFERENCE_NUM_THREADS": str(self.threads),
+        }
         try:
+            with np.load(folder / "words.npz") as table:
+                self._words, self._scales = table["words"], table["scales"]
+            core = openvino.Core()
             self._encoder, self._head = (
-                onnxruntime.InferenceSession(folder / name, options, providers=["CPUExecutionProvider"])
-                for name in ("encoder.onnx", "head.onnx")
+                _Requests(core.compile_model(folder / name, "CPU", settings), self.threads)
+                for name in ("encoder.xml", "head.xml")
             )
-        except Exception as error:
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"weights in {folder}: {error}") from error
 
-    def encode(self, ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
-        hidden, tags = self._encoder.run(["hidden", "tags"], {"ids": ids, "mask": mask})
-        return hidden, tags
+    def encode(self, ids: Ints, mask: Ints) -> Encoded:
+        words = self._words[ids].astype(np.float32) * self._scales[ids][..., None]
+        return Encoded(*self._encoder([words, mask], ("hidden", "tags", "event")))
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
-        inputs = {"hidden": hidden, "mask": mask, "trigger": trigger}
-        return Heads(*self._head.run(["types", "modes", "realis", "roles"], inputs))
+        return Heads(*self._head([hidden, mask, trigger], ("types", "modes", "realis", "roles")))
 
 
 def batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> list[tuple[int, list[int]]]:

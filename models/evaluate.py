@@ -7,24 +7,23 @@ events; an argument is found if its span overlaps a gold one of the same role, a
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from models.arguments import ROLES
-from models.classifier import log_odds
 from models.coder import Coder
 from models.corpus.validate import find
-from models.encoder import Floats
 from models.events import Event, Span
 from models.ontology import MODES, TYPES
 
 Record = Mapping[str, Any]
+# Of a confusion: what a gold event that was not found was coded as, and what a coded event that no gold one matches was.
+MISSED, SPURIOUS = "missed", "spurious"
 
 
 @dataclass(slots=True)
@@ -61,7 +60,7 @@ class Score:
 
 @dataclass(slots=True)
 class Report:
-    """All scores of one run. `scores` by question: trigger, event, type/X, mode/X/m, role/r, role/r exact."""
+    """All scores of one run. `scores` by question: trigger, event, type/X, mode/X/m, realis/r, role/r, role/r exact."""
 
     sentences: int = 0
     nulls: int = 0
@@ -90,6 +89,13 @@ class Report:
     def null_accuracy(self) -> float:
         """Sentences without an event in which none was coded."""
         return self.nulls_left / self.nulls if self.nulls else 0.0
+
+    def __add__(self, other: Report) -> Report:
+        """The report of both runs together."""
+        total = Report(*(getattr(self, name) + getattr(other, name) for name in _TOTALS))
+        for name in self.scores | other.scores:
+            total.scores[name] = _sum(report.scores[name] for report in (self, other) if name in report.scores)
+        return total
 
     def headline(self) -> str:
         """The main figures on one line."""
@@ -133,6 +139,9 @@ class Report:
         return "\n".join(lines)
 
 
+_TOTALS = ("sentences", "nulls", "nulls_left", "realis_right", "matched")
+
+
 def _sum(scores: Iterable[Score]) -> Score:
     total = Score()
     for score in scores:
@@ -140,7 +149,17 @@ def _sum(scores: Iterable[Score]) -> Score:
     return total
 
 
-def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said of a sentence, as far as matching asks: offsets of the trigger count from the sentence's start."""
+
+    type: str
+    trigger: tuple[int, int]
+    confidence: float
+
+
+def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two spans share a character."""
     return one[0] < other[1] and other[0] < one[1]
 
 
@@ -157,24 +176,41 @@ def _spans(event: Event, role: str) -> list[tuple[int, int]]:
     return [(span.start, span.end) for span in plural[role]]
 
 
-def _matches(coded: Sequence[Event], gold: Sequence[Record], text: str) -> list[tuple[Event, Record]]:
-    """Pairs whose triggers overlap, the same type before another, the more confident first."""
+def matches(said: Sequence[Said], gold: Sequence[Record], text: str) -> list[tuple[int, Record]]:
+    """Which of the `said` (by place) are which gold events: triggers overlap, the same type before another, the more confident
+    first."""
     triggers = [find(text, event["trigger"]) for event in gold]
     pairs = [
-        (event.type != gold[number]["type"], -event.confidence, at, number)
-        for at, event in enumerate(coded)
+        (one.type != gold[number]["type"], -one.confidence, at, number)
+        for at, one in enumerate(said)
         for number, trigger in enumerate(triggers)
-        if _overlap((event.trigger.start, event.trigger.end), trigger)
+        if overlap(one.trigger, trigger)
     ]
-    used_coded: set[int] = set()
+    used_said: set[int] = set()
     used_gold: set[int] = set()
     found = []
     for _, _, at, number in sorted(pairs):
-        if at not in used_coded and number not in used_gold:
-            used_coded.add(at)
+        if at not in used_said and number not in used_gold:
+            used_said.add(at)
             used_gold.add(number)
-            found.append((coded[at], gold[number]))
+            found.append((at, gold[number]))
     return found
+
+
+def _matched(coded: Sequence[Event], gold: Sequence[Record], text: str) -> list[tuple[Event, Record]]:
+    said = [Said(event.type, (event.trigger.start, event.trigger.end), event.confidence) for event in coded]
+    return [(coded[at], event) for at, event in matches(said, gold, text)]
+
+
+def score_events(records: Sequence[Record], said: Sequence[Sequence[Said]]) -> Score:
+    """Trigger and type alone."""
+    total = Score()
+    for record, row in zip(records, said, strict=True):
+        hits = matches(row, record["events"], record["text"])
+        total.true += sum(row[at].type == event["type"] for at, event in hits)
+        total.answered += len(row)
+        total.asked += len(record["events"])
+    return total
 
 
 def _score_roles(report: Report, event: Event, gold: Record, text: str) -> None:
@@ -184,7 +220,7 @@ def _score_roles(report: Report, event: Event, gold: Record, text: str) -> None:
         if role not in ("actor", "recipient", "claimed_by"):
             wanted = wanted[:1]
         given = _spans(event, role)
-        for name, same in ((f"role/{role}", _overlap), (f"role/{role} exact", tuple.__eq__)):
+        for name, same in ((f"role/{role}", overlap), (f"role/{role} exact", tuple.__eq__)):
             score = report.scores[name]
             free = list(wanted)
             for span in given:
@@ -196,36 +232,90 @@ def _score_roles(report: Report, event: Event, gold: Record, text: str) -> None:
             score.asked += len(wanted)
 
 
+def score_sentence(record: Record, events: Sequence[Event]) -> Report:
+    """Compare what was coded of one record with its gold `events`."""
+    report = Report()
+    text, gold = record["text"], record["events"]
+    report.sentences += 1
+    report.nulls += not gold
+    report.nulls_left += not gold and not events
+    matched = _matched(events, gold, text)
+    right = [(event, wanted) for event, wanted in matched if event.type == wanted["type"]]
+    for name, true in (("trigger", len(matched)), ("event", len(right))):
+        report.scores[name] = Score(true, len(events), len(gold))
+    for event in events:
+        report.scores[f"type/{event.type}"].answered += 1
+    for wanted in gold:
+        report.scores[f"type/{wanted['type']}"].asked += 1
+    for event, wanted in right:
+        report.scores[f"type/{event.type}"].true += 1
+        for mode in MODES[event.type]:
+            one = report.scores[f"mode/{event.type}/{mode}"]
+            one.asked += mode in wanted["modes"]
+            one.answered += mode in event.modes
+            one.true += mode in wanted["modes"] and mode in event.modes
+    for event, wanted in matched:
+        report.matched += 1
+        report.realis_right += event.realis == wanted["realis"]
+        report.scores[f"realis/{event.realis}"].answered += 1
+        report.scores[f"realis/{event.realis}"].true += event.realis == wanted["realis"]
+        report.scores[f"realis/{wanted['realis']}"].asked += 1
+        _score_roles(report, event, wanted, text)
+    return report
+
+
+def score_each(records: Sequence[Record], coded: Sequence[Sequence[Event]]) -> list[Report]:
+    """`score_sentence` of each."""
+    return [score_sentence(record, events) for record, events in zip(records, coded, strict=True)]
+
+
 def score(records: Sequence[Record], coded: Sequence[Sequence[Event]]) -> Report:
     """Compare what was coded with the gold `events` of each record."""
-    report = Report()
+    return sum(score_each(records, coded), Report())
+
+
+def resampled(reports: Sequence[Report], units: Sequence[Hashable], draws: int = 1000, seed: int = 1) -> list[Report]:
+    """What the scores might have been on other sentences: `draws` totals of units drawn with replacement.
+
+    `reports` has one report a sentence, `units` what each is drawn with: sentences of one unit, such as an article, come
+    together, since they are alike. The percentiles of a figure over the draws are its interval (the bootstrap; Efron and
+    Tibshirani 1993, "An introduction to the bootstrap", chapter 13).
+    """
+    names = sorted({name for report in reports for name in report.scores})
+    place = {unit: at for at, unit in enumerate(dict.fromkeys(units))}
+    counts = np.zeros((len(place), len(_TOTALS) + 3 * len(names)), dtype=np.int64)
+    for report, unit in zip(reports, units, strict=True):
+        row = [getattr(report, name) for name in _TOTALS]
+        for name in names:
+            one = report.scores.get(name, Score())
+            row += [one.true, one.answered, one.asked]
+        counts[place[unit]] += row
+    times = np.random.default_rng(seed).multinomial(len(place), np.full(len(place), 1 / len(place)), size=draws)
+    totals = []
+    for row in (times @ counts).tolist():
+        scores = row[len(_TOTALS) :]
+        total = Report(*row[: len(_TOTALS)])
+        total.scores.update({name: Score(*scores[3 * at : 3 * at + 3]) for at, name in enumerate(names)})
+        totals.append(total)
+    return totals
+
+
+def confusion(
+    records: Sequence[Record], coded: Sequence[Sequence[Event]]
+) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+    """How often each gold type was coded as which type, MISSED and SPURIOUS among them, and each gold realis as which."""
+    types: Counter[tuple[str, str]] = Counter()
+    realis: Counter[tuple[str, str]] = Counter()
     for record, events in zip(records, coded, strict=True):
-        text, gold = record["text"], record["events"]
-        report.sentences += 1
-        report.nulls += not gold
-        report.nulls_left += not gold and not events
-        matches = _matches(events, gold, text)
-        right = [(event, wanted) for event, wanted in matches if event.type == wanted["type"]]
-        for name, true in (("trigger", len(matches)), ("event", len(right))):
-            report.scores[name].true += true
-            report.scores[name].answered += len(events)
-            report.scores[name].asked += len(gold)
-        for event in events:
-            report.scores[f"type/{event.type}"].answered += 1
-        for wanted in gold:
-            report.scores[f"type/{wanted['type']}"].asked += 1
-        for event, wanted in right:
-            report.scores[f"type/{event.type}"].true += 1
-            for mode in MODES[event.type]:
-                one = report.scores[f"mode/{event.type}/{mode}"]
-                one.asked += mode in wanted["modes"]
-                one.answered += mode in event.modes
-                one.true += mode in wanted["modes"] and mode in event.modes
-        for event, wanted in matches:
-            report.matched += 1
-            report.realis_right += event.realis == wanted["realis"]
-            _score_roles(report, event, wanted, text)
-    return report
+        matched = _matched(events, record["events"], record["text"])
+        pairs = [(wanted["type"], event.type) for event, wanted in matched]
+        types.update(pairs)
+        realis.update((wanted["realis"], event.realis) for event, wanted in matched)
+        gold = Counter(wanted["type"] for wanted in record["events"]) - Counter(gold for gold, _ in pairs)
+        said = Counter(event.type for event in events) - Counter(said for _, said in pairs)
+        types.update((kind, MISSED) for kind in gold.elements())
+        types.update((SPURIOUS, kind) for kind in said.elements())
+    return types, realis
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +325,14 @@ class _Sentence:
     published: None = None
 
 
-def _code(records: Sequence[Record], coder: Coder, min_confidence: float | None = None) -> list[list[Event]]:
+def code(records: Sequence[Record], coder: Coder, min_confidence: float | None = None) -> list[list[Event]]:
+    """The events of each record's sentence, at the coder's own threshold if `min_confidence` is None."""
     return list(coder.code_many((_Sentence(record["text"]) for record in records), min_confidence=min_confidence))
 
 
 def evaluate(records: Sequence[Record], coder: Coder) -> Report:
     """Code the records' texts at the coder's own threshold and compare with their events."""
-    return score(records, _code(records, coder))
+    return score(records, code(records, coder))
 
 
 def evaluate_files(paths: Iterable[Path], coder: Coder) -> Report:
@@ -249,56 +340,3 @@ def evaluate_files(paths: Iterable[Path], coder: Coder) -> Report:
     from models.corpus.reading import read
 
     return evaluate(read(paths), coder)
-
-
-def _platt(odds: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset by Newton's method with halved steps; a weak pull towards (1, 0) keeps them finite."""
-    design = np.stack([odds, np.ones_like(odds)])
-    prior, fitted = np.array([1.0, 0.0]), np.array([1.0, 0.0])
-
-    def loss(at: npt.NDArray[np.float64]) -> float:
-        signed = np.where(right, 1.0, -1.0) * (at @ design)
-        return float(np.logaddexp(0, -signed).sum() + 0.5 * np.sum((at - prior) ** 2))
-
-    for _ in range(30):
-        probability = 1 / (1 + np.exp(-np.clip(fitted @ design, -30, 30)))
-        gradient = design @ (probability - right) + (fitted - prior)
-        hessian = (design * (probability * (1 - probability))) @ design.T + np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while size > 1e-6 and loss(fitted - size * step) > loss(fitted):
-            size /= 2
-        fitted = fitted - size * step
-    return float(fitted[0]), float(fitted[1])
-
-
-def calibrate(records: Sequence[Record], coder: Coder) -> dict[str, float]:
-    """`slope`, `offset` and `min_confidence` for the weights of an uncalibrated `coder`.
-
-    Slope and offset map the log odds of a candidate to those of its being right, with the least log loss (Platt 1999,
-    "Probabilistic outputs for support vector machines"); the threshold has the best event F1. All are chosen on
-    `records`, which must not be training data.
-    """
-    coded = _code(records, coder, 0.0)
-    right, confidence = _outcomes(records, coded)
-    slope, offset = _platt(log_odds(confidence), right)
-    scores = []
-    for threshold in np.arange(0.2, 0.81, 0.05):
-        raw = (log_odds(np.array([threshold]))[0] - offset) / slope
-        kept = [[event for event in events if log_odds(np.array([event.confidence]))[0] >= raw] for events in coded]
-        scores.append((score(records, kept).scores["event"].f1, -abs(float(threshold) - 0.5), float(threshold)))
-    return {"slope": round(slope, 4), "offset": round(offset, 4), "min_confidence": round(max(scores)[2], 2)}
-
-
-def _outcomes(records: Sequence[Record], coded: Sequence[Sequence[Event]]) -> tuple[np.ndarray, np.ndarray]:
-    """For every coded event whether it is right (type and trigger), and its confidence."""
-    right, confidence = [], []
-    for record, events in zip(records, coded, strict=True):
-        hits = {
-            id(event)
-            for event, wanted in _matches(events, record["events"], record["text"])
-            if event.type == wanted["type"]
-        }
-        right += [id(event) in hits for event in events]
-        confidence += [event.confidence for event in events]
-    return np.array(right, dtype=bool), np.array(confidence)

@@ -7,7 +7,7 @@ types, modes and quad classes are those of PLOVER 2.0.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Field = Literal["title", "text"]
@@ -81,6 +81,14 @@ class Codes:
 
 
 @dataclass(frozen=True, slots=True)
+class Mention:
+    """Another place where the article tells the event."""
+
+    trigger: Span
+    sentence: Span
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which weights coded the event."""
 
@@ -109,7 +117,8 @@ class Event:
     date: EventDate | None = None
     dead: Count | None = None
     injured: Count | None = None
-    claimed_by: tuple[Span, ...] = field(default=())
+    claimed_by: tuple[Span, ...] = ()
+    mentions: tuple[Mention, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The event as plain lists, dicts, strings and numbers, ready for `json.dumps`."""

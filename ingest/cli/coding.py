@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from ingest.cli.common import ConfidenceOption, ModelOption, TextFormat, check_when, session_of, write_line
+from ingest.cli.common import (
+    ConfidenceOption,
+    ModelOption,
+    ProfileOption,
+    TextFormat,
+    check_when,
+    session_of,
+    write_line,
+)
 from ingest.cli.values import parse_when
 
 if TYPE_CHECKING:
@@ -87,12 +95,12 @@ def code_lines(
     published: datetime | None,
     on_error: Callable[[str, str], None],
 ) -> Iterator[str]:
-    """A line of ASCII JSON for each readable one of `lines`, in their order.
+    """A line of ASCII JSON for each readable one of `lines`, in their order; `not_coded` says why a text was not read.
 
     `lines` come with their place in the input, for `on_error(place, what is wrong)`; `published` stands in where a line
     has none.
     """
-    ids: deque[str | int] = deque()
+    asked: deque[Request] = deque()
 
     def requests() -> Iterator[Request]:
         for place, line in lines:
@@ -106,11 +114,17 @@ def code_lines(
             except ValueError as error:
                 on_error(place, str(error))
                 continue
-            ids.append(request.id)
+            asked.append(request)
             yield Request(request.id, request.text, request.title, request.published or published)
 
+    from models.text import uncodable
+
     for events in coder.code_many(requests(), min_confidence=min_confidence):
-        yield json.dumps({"id": ids.popleft(), "events": [event.to_dict() for event in events]}, allow_nan=False)
+        request = asked.popleft()
+        answer: dict[str, object] = {"id": request.id, "events": [event.to_dict() for event in events]}
+        if not events and (reason := uncodable(request.text, request.title or "")):
+            answer["not_coded"] = reason
+        yield json.dumps(answer, allow_nan=False)
 
 
 def code(
@@ -129,7 +143,8 @@ def code(
     jsonl: Annotated[
         bool,
         typer.Option(
-            "--jsonl", help='Read lines {"id", "text", "title"?, "published"?}, write lines {"id", "events"}.'
+            "--jsonl",
+            help='Read lines {"id", "text", "title"?, "published"?}, write lines {"id", "events", "not_coded"?}.',
         ),
     ] = False,
     published: Annotated[
@@ -138,6 +153,7 @@ def code(
     ] = None,
     min_confidence: ConfidenceOption = None,
     model: ModelOption = None,
+    profile: ProfileOption = None,
     format: Annotated[
         TextFormat | None,
         typer.Option(
@@ -148,7 +164,8 @@ def code(
     """Code texts into events, without broker and store.
 
     With --jsonl every readable line is answered, in order; a line that is not is named on standard error, and the
-    program ends with 1.
+    program ends with 1. A text that is not coded has no events and a reason: "not_coded" is "empty", "script", or
+    "language:" and its code.
 
     \b
     Examples:
@@ -171,10 +188,10 @@ def code(
     paths = files or [Path("-")]
     if jsonl:
         lines = _numbered_lines(paths)
-        for answer in code_lines(lines, session.coder(model), threshold, when, wrong):
+        for answer in code_lines(lines, session.coder(model, profile), threshold, when, wrong):
             write_line(answer)
     else:
-        coder = session.coder(model)
+        coder = session.coder(model, profile)
         for path in paths:
             try:
                 text = (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()).decode("utf-8-sig")
@@ -210,9 +227,14 @@ def _show(
     from rich.text import Text
 
     from ingest.render import print_event, safe
+    from models.text import uncodable
 
     session = session_of(ctx)
     events = coder.code(text, published=when, min_confidence=threshold)
+    what = "the text" if str(path) == "-" else str(path)
+    reason = None if events else uncodable(text)
+    if reason:
+        session.say(f"{what} was not coded ({reason}): the coder reads English", style="yellow")
     if format == "json":
         for event in events:
             write_line(json.dumps({"file": str(path), **event.to_dict()}, allow_nan=False))
@@ -221,8 +243,8 @@ def _show(
         session.out.print(Text(safe(f"{path}:"), style="bold"), soft_wrap=True)
     for event in events:
         print_event(session.out, event)
-    if not events:
-        session.say(f"no events in {'the text' if str(path) == '-' else path}", style="dim")
+    if not events and not reason:
+        session.say(f"no events in {what}", style="dim")
 
 
 def evaluate(
@@ -232,6 +254,7 @@ def evaluate(
         typer.Argument(metavar="FILE", help="Sentences in the corpus format.", exists=True, show_default=False),
     ],
     model: ModelOption = None,
+    profile: ProfileOption = None,
     format: Annotated[TextFormat, typer.Option("--format", help="A table to read, or one JSON object.")] = "text",
 ) -> None:
     """Score the coder on hand-coded sentences.
@@ -246,5 +269,5 @@ def evaluate(
     from models.evaluate import evaluate_files
 
     session = session_of(ctx)
-    report = evaluate_files(files, session.coder(model))
+    report = evaluate_files(files, session.coder(model, profile))
     write_line(json.dumps(report.to_dict()) if format == "json" else report.to_text())

@@ -93,11 +93,11 @@ class Session:
         finally:
             broker.close()
 
-    def coder(self, model: Path | None = None) -> Coder:
+    def coder(self, model: Path | None = None, profile: Profile | None = None) -> Coder:
         """The coder with the weights of `model`, of the settings, or the shipped ones. Raises ModelError."""
         from models import Coder
 
-        return Coder.load(model or self.settings.model)
+        return Coder.load(model or self.settings.model, profile=profile or self.settings.profile)
 
     def make_data_dir(self) -> None:
         """Create the data folder, for what lies in it by default."""
@@ -205,6 +205,14 @@ UntilOption = Annotated[
 RetractedOption = Annotated[bool, typer.Option("--retracted", help="With events that were retracted later.")]
 ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="PATH", help="Folder with other weights than the shipped ones.")
+]
+
+Profile = Literal["accurate", "fast"]
+ProfileOption = Annotated[
+    Profile | None,
+    typer.Option(
+        "--profile", help="The large network behind the small one, or the small one alone.", show_default="accurate"
+    ),
 ]
 
 

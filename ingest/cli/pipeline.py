@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingest.cli.common import ModelOption, Session, check_when, session_of
+from ingest.cli.common import ModelOption, ProfileOption, Session, check_when, session_of
 
 if TYPE_CHECKING:
     from ingest.broker import Broker, Producer
@@ -36,6 +37,7 @@ def run(
         typer.Option("--feeds", metavar="FILE", help="Catalogue of feeds (TOML).", exists=True, dir_okay=False),
     ] = None,
     model: ModelOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Pull due feeds, code what is new, and show the events.
 
@@ -53,7 +55,7 @@ def run(
     from ingest.settings import Settings
 
     session = session_of(ctx)
-    session.options |= {"feeds": feeds, "model": model}
+    session.options |= {"feeds": feeds, "model": model, "profile": profile}
     settings: Settings = session.settings
     tally, stop, began = Tally(), threading.Event(), time.monotonic()
     with session.store() as store, session.broker() as broker, stopping(stop) as stopped:
@@ -63,7 +65,7 @@ def run(
 
             def show() -> None:
                 done = tally.feeds_that("ok", "unchanged", "failed", "not_due", "disabled")
-                waiting = max(tally.new + tally.updated - tally.coded, 0)
+                waiting = max(tally.new + tally.updated - tally.coded - tally.not_coded.total(), 0)
                 events = f"{tally.coded} articles coded, {waiting} waiting, {tally.types.total()} events"
                 screen.progress(f"feeds {done}/{expected}", done, expected, events)
 
@@ -197,6 +199,7 @@ def worker(
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="End when all articles are read.")] = False,
     model: ModelOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Code the articles in the broker; store and publish their events.
 
@@ -211,7 +214,7 @@ def worker(
     from ingest.processes import run_workers
 
     session = session_of(ctx)
-    session.options |= {"group": group, "model": model}
+    session.options |= {"group": group, "model": model, "profile": profile}
     session.make_data_dir()
     raise typer.Exit(run_workers(workers, session.settings, once=once))
 
@@ -223,6 +226,7 @@ def recode(
         typer.Option("--since", metavar="WHEN", help="Only articles fetched since, such as 2026-11-01 or 7d."),
     ] = None,
     model: ModelOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Code stored articles again; what changes becomes revisions.
 
@@ -236,10 +240,11 @@ def recode(
       conflictwire recode --since 30d --model ./my-weights
     """
     from ingest.processes import run_workers
+    from ingest.worker import reasons
     from models.errors import ConflictwireError
 
     session = session_of(ctx)
-    session.options["model"] = model
+    session.options |= {"model": model, "profile": profile}
     from_time = check_when(since)
     with session.store() as store, session.broker() as broker:
         expected = _lag(session, broker)
@@ -251,14 +256,18 @@ def recode(
     left = f"; {empty} without a text stay as they are" if empty else ""
     session.say(f"{published} articles published again{left}")
     seen = changed = 0
+    not_coded: Counter[str] = Counter()
 
     def count(batch: Batch) -> None:
         nonlocal seen, changed
         seen += batch.records
         changed += len(batch.events)
+        not_coded.update(batch.not_coded)
 
     code = run_workers(1, session.settings, once=True, load=lambda settings, workers: coder, on_batch=count)
-    session.say(f"{seen} articles coded, {changed} event revisions published")
+    session.say(f"{seen - not_coded.total()} articles coded, {changed} event revisions published")
+    if not_coded:
+        session.say(f"{not_coded.total()} not coded: {reasons(not_coded)}")
     if code == 0 and model and seen < expected + published:
         raise ConflictwireError(
             f"other workers of group {session.settings.group!r} coded {expected + published - seen} of the articles with "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,6 +33,7 @@ from ingest.cli.common import (
 if TYPE_CHECKING:
     from ingest.broker import Record
     from ingest.errors import RecordError
+    from ingest.records import Article
 
 _TABLE_ROWS = 50
 
@@ -129,6 +133,9 @@ def events(
 def articles(
     ctx: typer.Context,
     feed: Annotated[str | None, typer.Option("--feed", metavar="NAME", help="Only this feed.")] = None,
+    not_coded: Annotated[
+        bool, typer.Option("--not-coded", help="Only those that were not coded, such as in other languages, and why.")
+    ] = False,
     limit: LimitOption = None,
     format: Annotated[TableFormat, typer.Option("--format", help="A table, or one JSON record a line.")] = "table",
 ) -> None:
@@ -137,26 +144,39 @@ def articles(
     \b
     Examples:
       conflictwire articles --feed sahel-desk --limit 20
+      conflictwire articles --not-coded
       conflictwire articles --format json | jq -r .title
     """
     from ingest.render import add_row, new_table, safe_json, short_time
 
     session = session_of(ctx)
+    at_most = limit if format == "json" else (limit or _TABLE_ROWS) + 1
     with session.store() as store:
+        found: Iterator[tuple[Article, str | None]] = (
+            store.not_coded(feed, at_most) if not_coded else zip(store.articles(feed, at_most), repeat(None))
+        )
         if format == "json":
-            for article in store.articles(feed, limit):
-                write_line(safe_json(article.to_json().decode()))
+            for article, reason in found:
+                line = article.to_json().decode()
+                if reason:
+                    line = json.dumps(json.loads(line) | {"not_coded": reason}, ensure_ascii=False)
+                write_line(safe_json(line))
             return
-        rows = list(store.articles(feed, (limit or _TABLE_ROWS) + 1))
+        rows = list(found)
     shown = rows[: limit or _TABLE_ROWS]
+    if not shown and not_coded:
+        session.say("every article in the store was coded")
+        return
     if not shown:
         session.say("no articles: `conflictwire run` or `conflictwire pull` reads the feeds")
         return
-    table = new_table("published", "feed", "title", "language", "revision", "characters", "url", wide=("title", "url"))
-    for article in shown:
+    columns = ["published", "feed", "title", "language", "revision", "characters", "url"]
+    table = new_table(*columns, *(["not coded"] if not_coded else []), wide=("title", "url"))
+    for article, reason in shown:
         size, revision = str(len(article.text)), str(article.revision)
         published = short_time(article.published or article.fetched)
-        add_row(table, [published, article.feed, article.title, article.language, revision, size, article.url])
+        cells = [published, article.feed, article.title, article.language, revision, size, article.url]
+        add_row(table, [*cells, reason] if not_coded else cells)
     session.out.print(table)
     if len(rows) > len(shown):
         session.say(f"the newest {len(shown)}; --limit shows more", style="dim")

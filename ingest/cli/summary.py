@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ingest.render import TYPE_STYLES, safe, short_time
 from ingest.settings import describe_url
+from ingest.worker import reasons
 
 if TYPE_CHECKING:
     from ingest.cli.common import Session
@@ -87,6 +88,8 @@ def _news(tally: Tally) -> list[Text]:
     for number, (kind, count) in enumerate(tally.types.most_common()):
         events.append("  " if number else ": ").append(kind, style=TYPE_STYLES.get(kind, "")).append(f" {count}")
     lines = [Text(f"  articles  {articles}"), events]
+    if tally.not_coded:
+        lines.append(Text(f"  not coded {tally.not_coded.total()}: {reasons(tally.not_coded)}"))
     if tally.dead:
         lines.append(Text(f"  dead      {tally.dead} could not be coded: conflictwire dead list", style="yellow"))
     if tally.countries:

@@ -31,6 +31,7 @@ class Decision:
     new_articles: dict[str, Article] = field(default_factory=dict)
     changed_articles: dict[str, Article] = field(default_factory=dict)
     revisions: list[EventRecord] = field(default_factory=list)
+    not_coded: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def current(self) -> dict[str, EventRecord]:
@@ -73,6 +74,7 @@ def decide(
                 answer = revise(list(known.values()), article, coding.events, coding.coded)
                 known.update((record.event_id, record) for record in answer)
                 decision.revisions += answer
+                decision.not_coded[article.article_id] = coding.not_coded
                 if article.article_id not in articles:
                     decision.new_articles[article.article_id] = article
                 elif stored and (stored.revision, stored.content_hash) != (article.revision, article.content_hash):

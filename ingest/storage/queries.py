@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby, islice
@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest.records import Article, EventRecord, parse_event
 from ingest.storage.decide import CodingKey, Decision, StoredArticle, coding_key
-from ingest.storage.tables import articles, codings, event_countries, events, feed_states, known
+from ingest.storage.tables import articles, codings, event_countries, events, feed_states, known, not_coded
 from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known, Position
 
 _MAX_PARAMETERS = 10_000  # PostgreSQL takes 65,535 in a statement, SQLite 32,766
@@ -121,6 +121,10 @@ def write(connection: sa.Connection, decision: Decision) -> None:
         statement = articles.update().where(articles.c.article_id == sa.bindparam("key"))
         rows = [article_row(article) for article in decision.changed_articles.values()]
         connection.execute(statement, [{"key": row.pop("article_id"), **row} for row in rows])
+    for some in chunks(decision.not_coded.keys() - decision.new_articles.keys()):
+        connection.execute(not_coded.delete().where(among(connection, not_coded.c.article_id, some)))
+    reasons = sorted((article_id, reason) for article_id, reason in decision.not_coded.items() if reason)
+    _insert(connection, not_coded, [{"article_id": article_id, "reason": reason} for article_id, reason in reasons])
     current = decision.current
     for some in chunks(event_id for event_id, record in current.items() if record.revision > 1):
         superseded = events.update().where(among(connection, events.c.event_id, some), events.c.current)
@@ -288,13 +292,29 @@ def read_articles(connection: sa.Connection, feed: str | None, limit: int | None
     statement = select_articles(feed, limit)
     rows = connection.execution_options(yield_per=_STREAMED_AT_ONCE).execute(statement).mappings()
     for row in rows:
-        yield Article(**{**row, "authors": json.loads(row["authors"]), "text": row["text"] or ""})
+        yield _article(row)
+
+
+def read_not_coded(connection: sa.Connection, feed: str | None, limit: int | None) -> Iterator[tuple[Article, str]]:
+    """Those of the articles that the coder does not read, each with the reason; as `read_articles` gives them."""
+    statement = select_not_coded(feed, limit)
+    for row in connection.execution_options(yield_per=_STREAMED_AT_ONCE).execute(statement).mappings():
+        yield _article(row), row["reason"]
+
+
+def _article(row: Mapping[Any, Any]) -> Article:
+    return Article(**{**row, "authors": json.loads(row["authors"]), "text": row["text"] or ""})
 
 
 def select_articles(feed: str | None, limit: int | None) -> sa.Select[Any]:
     """What `read_articles` reads."""
     statement = sa.select(articles).order_by(articles.c.fetched.desc(), articles.c.article_id.desc()).limit(limit)
     return statement if feed is None else statement.where(articles.c.feed == feed)
+
+
+def select_not_coded(feed: str | None, limit: int | None) -> sa.Select[Any]:
+    """What `read_not_coded` reads."""
+    return select_articles(feed, limit).join_from(articles, not_coded).add_columns(not_coded.c.reason)
 
 
 def count(connection: sa.Connection) -> Counts:

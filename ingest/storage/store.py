@@ -98,6 +98,11 @@ class Store:
         with self._reading() as connection:
             yield from queries.read_articles(connection, feed, limit)
 
+    def not_coded(self, feed: str | None = None, limit: int | None = None) -> Iterator[tuple[Article, str]]:
+        """Those of `articles` that the coder does not read, each with the reason (`models.text.uncodable`)."""
+        with self._reading() as connection:
+            yield from queries.read_not_coded(connection, feed, limit)
+
     def feed_states(self) -> dict[str, FeedState]:
         """What is known of each feed that was ever pulled, by name."""
         with self._reading() as connection:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ingest.storage.values import as_utc
 
 # The revision (migrations/versions) that this code is written for.
-HEAD = "0002"
+HEAD = "0003"
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -71,6 +71,14 @@ codings = sa.Table(
     sa.Column("article_revision", Number, primary_key=True),
     sa.Column("coded", UtcTime, nullable=False),
     sa.Column("made", sa.Text, nullable=False),
+)
+
+# Which articles the coder does not read, by their latest revision, and why (`models.text.uncodable`).
+not_coded = sa.Table(
+    "not_coded",
+    metadata,
+    sa.Column("article_id", Key, sa.ForeignKey("articles.article_id"), primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
 )
 
 # Every revision of every event. `record` is the JSON as published, kept as text and not as JSONB so that exports give

@@ -21,12 +21,13 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """One article record as read, what the coder found in it, and when."""
+    """One article record as read, what the coder found in it, and when; why it does not read it, None if it does."""
 
     position: Position
     article: Article
     events: tuple[Event, ...]
     coded: datetime
+    not_coded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,15 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Soft:
+    """A teacher's logits: tags (T, 3), event, and for each label types, modes, realis and roles (T, roles, 3)."""
+
+    tags: Floats
+    event: float
+    heads: tuple[tuple[Floats, Floats, Floats, Floats], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence with its labels. `tags` (T,): 0 outside, 1 begins, 2 continues a trigger; -100 where nothing is asked."""
 
@@ -41,6 +50,7 @@ class Sentence:
     tokens: Tokens
     tags: Ints
     labels: tuple[Label, ...]
+    soft: Soft | None = None
 
 
 def training_files(corpus: Path = CORPUS) -> list[Path]:
@@ -65,7 +75,7 @@ def _inside(tokens: Tokens, span: tuple[int, int]) -> Ints:
     return np.flatnonzero((tokens.words >= 0) & (tokens.starts < span[1]) & (tokens.ends > span[0]))
 
 
-def label(record: dict[str, Any], tokenizer: Tokenizer) -> Sentence:
+def label(record: Mapping[str, Any], tokenizer: Tokenizer) -> Sentence:
     """A corpus record as tokens and labels. Events whose trigger lies beyond the encoder's reach are left out."""
     text = str(record["text"])
     tokens = tokenizer([text])[0]

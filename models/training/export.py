@@ -1,78 +1,69 @@
-"""From a trained network to the two ONNX graphs that the coder runs."""
+"""From a trained network to what the coder runs: two OpenVINO graphs in eight-bit integers, and the table of word vectors."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
+import openvino
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from openvino._offline_transformations import compress_quantize_weights_transformation
 
+from models.encoder import batches, pad
+from models.training.data import Sentence
 from models.training.network import EventNetwork
+from models.training.quantise import quantise
+
+# Sentences whose activations set the scales of the quantised layers.
+_CALIBRATION = 400
 
 
-def _halve(path: Path) -> None:
-    """Store the large weights as float16 with a cast behind each: half the file, the sums still in float32.
-
-    The runtime folds the casts away when it loads the graph.
-    """
-    model = onnx.load(path)
-    casts, kept = [], []
-    for weight in model.graph.initializer:
-        if weight.data_type != TensorProto.FLOAT or int(np.prod(weight.dims)) < 4096:
-            kept.append(weight)
+def run(network: EventNetwork, sentences: Sequence[Sentence]) -> None:
+    """The sentences through encoder and head, for the layers that watch."""
+    for length, rows in batches([len(sentence.tokens.ids) for sentence in sentences]):
+        ids, mask = pad([sentences[row].tokens for row in rows], length)
+        hidden = network.encode(ids, mask).hidden
+        asked = [(at, label) for at, row in enumerate(rows) for label in sentences[row].labels]
+        if not asked:
             continue
-        half = numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), weight.name + "_half")
-        kept.append(half)
-        casts.append(helper.make_node("Cast", [half.name], [weight.name], to=TensorProto.FLOAT))
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.save(model, path)
+        trigger = np.zeros((len(asked), length), dtype=np.float32)
+        for line, (_, label) in enumerate(asked):
+            trigger[line, : len(label.trigger)] = label.trigger
+        where = [at for at, _ in asked]
+        network.heads(hidden[where], mask[where], trigger)
 
 
-def _export(
-    module: torch.nn.Module,
-    example: tuple[torch.Tensor, ...],
-    path: Path,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-) -> None:
-    batch, length = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("length", min=2, max=512)
-    shapes = tuple({0: batch, 1: length} for _ in example)
-    torch.onnx.export(
-        module.eval(),
-        example,
-        path,
-        input_names=inputs,
-        output_names=outputs,
-        dynamic_shapes=shapes,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    _halve(path)
+def _save(module: torch.nn.Module, example: tuple[torch.Tensor, ...], outputs: Sequence[str], path: Path) -> None:
+    with torch.inference_mode():
+        graph = openvino.convert_model(module, example_input=example)
+    for port, name in zip(graph.outputs, outputs, strict=True):
+        port.get_tensor().set_names({name})
+    # Stores the rounded weights as the integers that they are; the file would be four times as large otherwise.
+    compress_quantize_weights_transformation(graph)
+    openvino.save_model(graph, path, compress_to_fp16=False)
 
 
-def export(network: EventNetwork, pretrained: Path, folder: Path, settings: dict[str, Any]) -> None:
-    """Write encoder.onnx, head.onnx, tokenizer.json and config.json (`settings`) into `folder`."""
+def export(network: EventNetwork, pretrained: Path, sentences: Sequence[Sentence], folder: Path) -> None:
+    """Write encoder, head, words.npz and tokenizer.json into `folder`; `network` is quantised in place.
+
+    `sentences` set the scales of the quantised layers.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     network = network.float().cpu().eval()
-    ids = torch.randint(1000, 2000, (3, 24))
-    mask = torch.ones_like(ids)
-    mask[1, 16:] = 0
-    _export(network.encoder, (ids, mask), folder / "encoder.onnx", ["ids", "mask"], ["hidden", "tags"])
-    hidden = torch.randn(3, 24, network.head.size)
-    trigger = torch.zeros(3, 24)
+    layers = quantise(network)
+    # Sentences at equal distances, so that every file gives some.
+    run(network, sentences[:: max(len(sentences) // _CALIBRATION, 1)])
+    for layer in layers:
+        layer.settle()
+    vectors, mask = torch.randn(2, 16, network.head.size), torch.ones(2, 16, dtype=torch.int64)
+    trigger = torch.zeros(2, 16)
     trigger[:, 3:5] = 1
-    names = ["types", "modes", "realis", "roles"]
-    _export(network.head, (hidden, mask, trigger), folder / "head.onnx", ["hidden", "mask", "trigger"], names)
+    _save(network.encoder, (vectors, mask), ["hidden", "tags", "event"], folder / "encoder.xml")
+    _save(network.head, (vectors, mask, trigger), ["types", "modes", "realis", "roles"], folder / "head.xml")
+    table = network.encoder.words.weight.detach().numpy()
+    scales = np.maximum(np.abs(table).max(axis=1) / 127, 1e-8).astype(np.float32)
+    words = np.round(table / scales[:, None]).astype(np.int8)
+    np.savez_compressed(folder / "words.npz", words=words, scales=scales)
     shutil.copyfile(pretrained / "tokenizer.json", folder / "tokenizer.json")
-    (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

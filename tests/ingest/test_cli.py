@@ -42,7 +42,7 @@ def test_the_pages_made_from_the_program_are_up_to_date(path: Path) -> None:
 
 def test_help_does_not_wait_for_heavy_modules() -> None:
     heavy = {
-        "onnxruntime",
+        "openvino",
         "numpy",
         "transformers",
         "aiohttp",
@@ -269,6 +269,19 @@ def test_articles_can_be_had_by_feed_and_as_json(data: Path) -> None:
     assert len(lines) == 20
     assert {json.loads(line)["feed"] for line in lines} == {"feed-1"}
     assert len(call("articles", "--limit", "3", "--data-dir", data).lines) == 4
+
+
+def test_articles_that_were_not_coded_can_be_had_with_the_reason(data: Path) -> None:
+    assert call("articles", "--not-coded", "--data-dir", data).out == ""
+    store = Store.open(f"sqlite:///{data / 'conflictwire.db'}")
+    store.apply([coding(300, article("es", title="Ataque en Goma"), not_coded="language:es")])
+    store.close()
+    heading, line = call("articles", "--not-coded", "--data-dir", data).lines
+    assert "not coded" in heading
+    assert "Ataque en Goma" in line
+    assert "language:es" in line
+    (line,) = call("articles", "--not-coded", "--format", "json", "--data-dir", data).lines
+    assert (json.loads(line)["article_id"], json.loads(line)["not_coded"]) == ("es", "language:es")
 
 
 @pytest.mark.parametrize("command", ["events", "articles", "dead list"])

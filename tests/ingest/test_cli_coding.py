@@ -17,6 +17,7 @@ from tests.ingest.cli_driver import StandIn
 from tests.ingest.command import call, finish, start
 
 ARTICLE = "Rebels killed 12 in the village. The president met envoys."
+SPANISH = "El ejército dijo que los rebeldes huyeron de la ciudad el lunes."
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
@@ -55,6 +56,25 @@ def test_each_line_is_answered_in_order_whatever_its_text_holds() -> None:
         for event in each["events"]:
             trigger = event["trigger"]
             assert request["text"][trigger["start"] : trigger["end"]] == trigger["text"]
+
+
+def test_a_text_that_is_not_coded_is_answered_with_the_reason() -> None:
+    texts = [
+        "Повстанцы убили 12 человек",
+        "El ejército dijo que los rebeldes huyeron de la ciudad el lunes.",
+        "",
+        "Rain fell.",
+    ]
+    requests = [{"id": number, "text": text} for number, text in enumerate(texts)]
+    answers = [json.loads(line) for line in call("code", "--jsonl", stdin=jsonl(*requests)).lines]
+    assert [each.get("not_coded") for each in answers] == ["language:ru", "language:es", "empty", None]
+    assert all(each["events"] == [] for each in answers)
+
+
+def test_a_plain_text_that_is_not_coded_is_told_of() -> None:
+    answer = call("code", stdin=SPANISH.encode())
+    assert (answer.code, answer.out) == (0, "")
+    assert "the text was not coded (language:es)" in answer.err
 
 
 def test_a_thousand_lines_give_a_thousand_answers_in_order() -> None:

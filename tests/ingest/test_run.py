@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -73,6 +75,17 @@ def test_a_tally_counts_feeds_articles_events_and_countries() -> None:
     assert not tally.nothing_new
     tally.add_pull(PullResult("b", "unchanged"))
     assert tally.failed == {}
+
+
+def test_a_summary_says_how_many_articles_were_not_coded_and_why() -> None:
+    tally = Tally()
+    tally.add_pull(PullResult("a", "ok", new=2, entries=2))
+    tally.add_batch(batch(record()))
+    tally.add_batch(replace(batch(), not_coded=Counter({"language:es": 1})))
+    assert tally.coded == 1
+    said = shown(tally)
+    assert "2 new, 0 updated, 0 unchanged; 1 coded" in said
+    assert "not coded 1: es 1" in said
 
 
 COUNTS = Counts(7, 9, 0, 9, 7, 2, 7, {}, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -31,6 +32,7 @@ from ingest.worker import (
     parts,
     publish,
     read,
+    reasons,
     run_worker,
     too_large,
 )
@@ -281,6 +283,33 @@ def test_batches_tell_what_they_brought(embedded: Pipeline) -> None:
     assert sum(batch.records for batch in batches) == 61
     assert [letter.key for batch in batches for letter in batch.dead] == [b"bad"]
     assert all(min(batch.coding_seconds, batch.store_seconds, batch.publish_seconds) >= 0 for batch in batches)
+
+
+SPANISH = "Las autoridades dijeron el lunes que al menos doce personas murieron en el atentado contra el mercado."
+
+
+def test_articles_that_are_not_coded_are_counted_by_reason_logged_and_kept(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="ingest.worker")
+    spanish = [article(number, f"{SPANISH} {number}", title="Atentado en el mercado") for number in (1, 2)]
+    cyrillic = article(3, "Повстанцы обстреляли рынок в понедельник, погибли двенадцать человек.", title="Рынок")
+    silent = article(4, "It rained all day, and the market stayed closed.")
+    pipeline.publish([article(0), *spanish, cyrillic, silent])
+    stats = pipeline.work(KeywordCoder())
+    assert stats.articles == 5
+    assert stats.not_coded == {"language:es": 2, "language:ru": 1}
+    assert {each.article_id: reason for each, reason in pipeline.store.not_coded()} == {
+        spanish[0].article_id: "language:es",
+        spanish[1].article_id: "language:es",
+        cyrillic.article_id: "language:ru",
+    }
+    told = [(line.reason, line.articles) for line in caplog.records if line.message == "not coded"]  # type: ignore[attr-defined]
+    assert sorted(told) == [("language:es", 2), ("language:ru", 1)]
+
+
+def test_reasons_are_told_the_most_frequent_first() -> None:
+    assert reasons(Counter({"empty": 1, "language:ar": 3, "language:es": 9})) == "es 9, ar 3, empty 1"
 
 
 # --- faults on the way ---

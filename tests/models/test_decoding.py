@@ -1,14 +1,20 @@
-"""From logits to candidates, kinds and arguments, by table."""
+"""From logits to candidates, kinds, confidences and arguments, by table."""
+
+import math
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.arguments import ROLES, arguments, trim
-from models.classifier import MODE_LABELS, REALIS, candidates, kind
+from models.classifier import MODE_LABELS, REALIS, Evidence, Kind, Logistic, candidates, kind, log_odds
 from models.encoder import Tokens, batches, pad
 from models.ontology import TYPES
 
 O, B, I = 0, 1, 2  # noqa: E741
+NUMBERS = st.floats(-50, 50)
 
 
 def tokens(words: list[int]) -> Tokens:
@@ -47,20 +53,77 @@ def test_a_kind_has_only_the_modes_of_its_type() -> None:
     modes[MODE_LABELS.index(("PROTEST", "riot"))] = 5
     modes[MODE_LABELS.index(("ASSAULT", "beat"))] = 5
     realis = np.eye(len(REALIS), dtype=np.float32)[REALIS.index("future")]
-    found = kind(types, modes, realis)
-    assert (found.type, found.modes, found.realis) == ("PROTEST", ("riot",), "future")
-    assert 0.8 < found.confidence < 1
+    found, probability = kind(types, modes, realis)
+    assert found == Kind("PROTEST", ("riot",), "future")
+    assert probability == pytest.approx(math.exp(5) / (math.exp(5) + len(TYPES)))
 
 
-def test_calibration_moves_confidence_and_nothing_else() -> None:
-    types = np.eye(1 + len(TYPES), dtype=np.float32)[3] * 5
+def test_no_event_is_no_type_but_takes_its_share_of_the_probability() -> None:
+    types = np.zeros(1 + len(TYPES), dtype=np.float32)
+    types[0], types[1 + TYPES.index("AID")] = 9, 5
     rest = np.zeros(len(MODE_LABELS), dtype=np.float32), np.zeros(len(REALIS), dtype=np.float32)
-    plain, flatter, lower = kind(types, *rest), kind(types, *rest, slope=0.5), kind(types, *rest, offset=-1.0)
-    assert 0.5 < flatter.confidence < plain.confidence
-    assert lower.confidence < plain.confidence
-    assert {(one.type, one.modes, one.realis) for one in (plain, flatter, lower)} == {
-        (plain.type, plain.modes, plain.realis)
-    }
+    found, probability = kind(types, *rest)
+    assert found.type == "AID"
+    assert probability < 0.02
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"),
+    [(0.5, 0.0), (0.75, math.log(3)), (0.25, -math.log(3)), (0.0, -9.2102), (1.0, 9.2102), (1.1, 9.2102)],
+)
+def test_log_odds_are_finite(probability: float, expected: float) -> None:
+    found = log_odds(probability)
+    assert isinstance(found, float)
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_evidence_is_weighed_as_log_odds() -> None:
+    assert Evidence(0.75, 0.5, -2.5).features() == pytest.approx((math.log(3), 0, -2.5))
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_calibration_with_slope_one_changes_nothing(type: float, tag: float) -> None:
+    plain = Logistic((1.0, 0.0, 0.0), 0.0)
+    assert plain(Evidence(type, tag, 3.0).features()) == pytest.approx(type, abs=2e-4)
+
+
+@given(st.lists(NUMBERS, max_size=4), NUMBERS, st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=4))
+def test_a_calibration_gives_a_probability(slopes: list[float], offset: float, features: list[float]) -> None:
+    assert 0 <= Logistic(tuple(slopes), offset)(features[: len(slopes)]) <= 1
+
+
+@given(st.floats(0, 50), NUMBERS, NUMBERS, NUMBERS)
+def test_a_calibration_keeps_the_order(slope: float, offset: float, one: float, other: float) -> None:
+    calibrated = Logistic((slope,), offset)
+    low, high = sorted((one, other))
+    assert calibrated((low,)) <= calibrated((high,))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([1, 2.5, -3], Logistic((1.0, 2.5), -3.0)),
+        ([0.5], Logistic((), 0.5)),
+        (["1", "2"], Logistic((1.0,), 2.0)),
+        ([], ValueError),
+        (["high", 1], ValueError),
+        ([None, 1], TypeError),
+        (None, TypeError),
+        (1, TypeError),
+    ],
+)
+def test_a_calibration_can_be_read_from_numbers(numbers: Any, expected: Logistic | type[Exception]) -> None:
+    if isinstance(expected, Logistic):
+        assert Logistic.of(numbers) == expected
+    else:
+        with pytest.raises(expected):
+            Logistic.of(numbers)
+
+
+@pytest.mark.parametrize("features", [(), (1.0,), (1.0, 2.0, 3.0)])
+def test_a_calibration_refuses_another_number_of_features(features: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="argument"):
+        Logistic((1.0, 1.0), 0.0)(features)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +145,18 @@ def test_arguments_can_be_read_from_tags(words: list[int], tags: list[int], expe
     found = arguments(roles, tokens(words), "xx" * len(words))
     assert [(one.start, one.end) for one in found["recipient"]] == expected
     assert all(not found[role] for role in ROLES if role != "recipient")
+
+
+def test_calibration_moves_the_confidence_of_its_role_and_nothing_else() -> None:
+    words = [-1, 0, 1, 2, -1]
+    roles = np.stack([logits([O, B, I, O, O])] * len(ROLES), axis=1)
+    plain = arguments(roles, tokens(words), "xx" * len(words))
+    flat = arguments(roles, tokens(words), "xx" * len(words), {"actor": Logistic((0.5,), 0.0)})
+    assert 0.5 < flat["actor"][0].confidence < plain["actor"][0].confidence < 1
+    assert (flat["actor"][0].start, flat["actor"][0].end) == (2, 6)
+    assert {role: spans for role, spans in flat.items() if role != "actor"} == {
+        role: spans for role, spans in plain.items() if role != "actor"
+    }
 
 
 @pytest.mark.parametrize(

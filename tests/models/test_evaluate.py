@@ -8,7 +8,7 @@ import pytest
 from models.corpus.reading import read
 from models.corpus.validate import find
 from models.errors import CorpusError
-from models.evaluate import score
+from models.evaluate import MISSED, SPURIOUS, Report, Score, confusion, resampled, score, score_each
 from models.events import Actor, Codes, Event, ModelInfo, Span
 
 TEXT = "Rebels shelled Goma on Monday as police in Kampala arrested four students."
@@ -82,6 +82,58 @@ def test_realis_and_nulls_are_counted() -> None:
     )
     assert report.realis_accuracy == 0.5
     assert report.null_accuracy == 0
+
+
+NULL = {"text": "Rain.", "events": []}
+ANSWERS = [[], RIGHT, RIGHT[:1], [replace(RIGHT[0], type="COERCE", modes=()), replace(RIGHT[1], realis="future")]]
+
+
+def test_reports_can_be_added() -> None:
+    each = score_each([RECORD] * 4 + [NULL], [*ANSWERS, []])
+    assert sum(each, Report()).to_dict() == score([RECORD] * 4 + [NULL], [*ANSWERS, []]).to_dict()
+    assert sum(each[1:3], Report()).scores["event"] == Score(3, 3, 4)
+    assert (each[0] + each[4]).scores["event"] == Score(0, 0, 2)
+
+
+def test_realis_is_scored_by_class() -> None:
+    scores = score([RECORD], [ANSWERS[3]]).scores
+    assert scores["realis/actual"] == Score(1, 1, 2)
+    assert scores["realis/future"] == Score(0, 1, 0)
+
+
+def test_a_draw_holds_whole_units_and_as_many_as_there_are() -> None:
+    each = score_each([RECORD, RECORD, NULL, NULL], [RIGHT, RIGHT[:1], [], RIGHT])
+    draws = resampled(each, ["article", "article", "one", "two"], draws=200)
+    assert len(draws) == 200
+    for draw in draws:
+        # Each unit was drawn so many times: the article has two sentences and four gold events.
+        articles, left = draw.scores["event"].asked // 4, draw.nulls_left
+        others = draw.nulls - left
+        assert draw.sentences == 2 * articles + left + others
+        assert articles + left + others == 3
+        assert draw.scores["event"] == Score(3 * articles, 3 * articles + 2 * others, 4 * articles)
+        assert draw.matched == 3 * articles
+
+
+def test_draws_lie_around_the_whole_and_are_the_same_each_time() -> None:
+    each = score_each([RECORD] * 100, [RIGHT[: number % 3] for number in range(100)])
+    recalls = [draw.scores["event"].recall for draw in resampled(each, range(100))]
+    assert sum(recalls) / 1000 == pytest.approx(sum(each, Report()).scores["event"].recall, abs=0.01)
+    assert recalls == [draw.scores["event"].recall for draw in resampled(each, range(100))]
+    assert recalls != [draw.scores["event"].recall for draw in resampled(each, range(100), seed=2)]
+
+
+def test_a_confusion_names_what_was_missed_and_what_was_spurious() -> None:
+    types, realis = confusion([RECORD] * 4 + [NULL], [*ANSWERS, RIGHT[1:]])
+    assert types == {
+        ("ASSAULT", "ASSAULT"): 2,
+        ("ASSAULT", "COERCE"): 1,
+        ("ASSAULT", MISSED): 1,
+        ("COERCE", "COERCE"): 2,
+        ("COERCE", MISSED): 2,
+        (SPURIOUS, "COERCE"): 1,
+    }
+    assert realis == {("actual", "actual"): 4, ("actual", "future"): 1}
 
 
 @pytest.mark.parametrize(

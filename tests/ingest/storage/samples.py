@@ -73,9 +73,15 @@ def article(name: str = "a", revision: int = 1, **fields: Any) -> Article:
 
 
 def coding(
-    offset: int, article: Article, *events: Event, coded: datetime = NOON, topic: str = "articles", partition: int = 0
+    offset: int,
+    article: Article,
+    *events: Event,
+    coded: datetime = NOON,
+    topic: str = "articles",
+    partition: int = 0,
+    not_coded: str | None = None,
 ) -> Coding:
-    return Coding(Position(topic, partition, offset), article, events, coded)
+    return Coding(Position(topic, partition, offset), article, events, coded, not_coded)
 
 
 def record(event: Event = EVENT, of: Article | None = None, coded: datetime = NOON) -> EventRecord:

@@ -36,6 +36,26 @@ def test_a_batch_can_be_empty_and_codings_without_events(store: Store) -> None:
     assert store.counts().codings == 1
 
 
+def test_articles_that_are_not_coded_can_be_read_back_with_the_reason(store: Store) -> None:
+    spanish = [article("c"), article("b", feed="gazette"), article("a")]
+    store.apply([coding(0, spanish[2], not_coded="language:es"), coding(1, article("d"), EVENT)])
+    store.apply([coding(2, spanish[1], not_coded="script"), coding(3, spanish[0], not_coded="language:es")])
+    assert list(store.not_coded()) == [(spanish[0], "language:es"), (spanish[1], "script"), (spanish[2], "language:es")]
+    assert list(store.not_coded(feed="gazette")) == [(spanish[1], "script")]
+    assert list(store.not_coded(limit=1)) == [(spanish[0], "language:es")]
+
+
+def test_whether_an_article_is_coded_follows_its_latest_revision(store: Store) -> None:
+    translated = article(revision=2)
+    store.apply([coding(0, article(), not_coded="language:es")])
+    store.apply([coding(1, translated, EVENT)])
+    assert list(store.not_coded()) == []
+    store.apply([coding(2, article(), not_coded="language:es")])  # a stale revision, delivered late
+    assert list(store.not_coded()) == []
+    store.apply([coding(3, translated, EVENT), coding(4, translated, not_coded="empty")])  # coded again
+    assert list(store.not_coded()) == [(translated, "empty")]
+
+
 def test_a_record_delivered_again_gets_the_same_answer(store: Store) -> None:
     batch = [coding(0, article(), EVENT, BARE), coding(1, article("b")), coding(2, article("c"), BARE)]
     first = store.apply(batch)

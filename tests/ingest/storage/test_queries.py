@@ -122,6 +122,8 @@ def test_each_test_of_a_filter_can_be_passed_and_failed(filled: tuple[Store, lis
         ),
         queries.select_articles(None, 100),
         queries.select_articles("wire", 100),
+        queries.select_not_coded(None, 100),
+        queries.select_not_coded("wire", 100),
     ],
 )
 def test_queries_read_no_whole_table(module_store: Store, statement: sa.GenerativeSelect) -> None:

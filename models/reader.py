@@ -1,0 +1,134 @@
+"""One network reading sentences: from texts to candidate events with their arguments, offsets within the sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from models.arguments import Argument, arguments
+from models.classifier import Candidate, Evidence, Kind, Logistic, candidates, kind
+from models.encoder import BATCH_TOKENS, Floats, Network, OpenvinoNetwork, Tokenizer, Tokens, batches, pad
+from models.errors import ModelError
+
+# Rows of one run of the head; more does not raise the throughput on two cores.
+_HEAD_ROWS = 32
+Batch = tuple[int, list[int]]
+_UNCALIBRATED = Logistic((1.0, 0.0, 0.0), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What belongs to a network beside its numbers.
+
+    `confidence` turns a candidate's evidence into the probability that it is an event of its type, `arguments` the mean
+    probability of a span's tokens, by role, into that of the span being right; `min_confidence` is the default threshold.
+    `gate` is the least event logit of the small network with which a sentence is passed on to this one, None without a gate.
+    """
+
+    tokenizer: Tokenizer
+    name: str
+    version: str
+    confidence: Logistic = _UNCALIBRATED
+    arguments: Mapping[str, Logistic] = field(default_factory=dict)
+    min_confidence: float = 0.5
+    gate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the network says of one candidate, decoded; offsets count from the sentence's start."""
+
+    trigger: tuple[int, int]
+    kind: Kind
+    evidence: Evidence
+    confidence: float
+    arguments: dict[str, list[Argument]]
+
+
+class Reader:
+    """A network with its tokeniser and calibration. `threads` are the calls that it makes at once."""
+
+    def __init__(self, network: Network, weights: Weights, threads: int = 1) -> None:
+        self._network = network
+        self.weights = weights
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    @classmethod
+    def load(cls, folder: Path, threads: int | None = None) -> Reader:
+        """Raises ModelError if the weights in `folder` are missing or damaged."""
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            weights = Weights(
+                tokenizer=Tokenizer(folder / "tokenizer.json"),
+                name=config["name"],
+                version=config["version"],
+                confidence=Logistic.of(config["confidence"]),
+                arguments={role: Logistic.of(numbers) for role, numbers in config["arguments"].items()},
+                min_confidence=float(config["min_confidence"]),
+                gate=float(config["gate"]) if "gate" in config else None,
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"weights in {folder}: {error!r}; give a folder made by `make train`") from error
+        network = OpenvinoNetwork(folder, threads)
+        return cls(network, weights, network.threads)
+
+    def event_logits(self, texts: Sequence[str], batch_tokens: int = BATCH_TOKENS) -> Floats:
+        """For each sentence the logit of its holding an event."""
+        found = np.zeros(len(texts), dtype=np.float32)
+        tokens = self.weights.tokenizer(texts) if texts else []
+
+        def run(batch: Batch) -> None:
+            length, rows = batch
+            found[rows] = self._network.encode(*pad([tokens[row] for row in rows], length)).event
+
+        self._each(run, batches([len(sentence.ids) for sentence in tokens], batch_tokens))
+        return found
+
+    def read(self, texts: Sequence[str], threshold: float, batch_tokens: int = BATCH_TOKENS) -> list[list[Reading]]:
+        """For each sentence its candidates at or above the threshold, in order."""
+        found: list[list[Reading]] = [[] for _ in texts]
+        tokens = self.weights.tokenizer(texts) if texts else []
+
+        def run(batch: Batch) -> None:
+            length, rows = batch
+            ids, mask = pad([tokens[row] for row in rows], length)
+            read = self._network.encode(ids, mask)
+            asked = [
+                (at, candidate) for at, row in enumerate(rows) for candidate in candidates(read.tags[at], tokens[row])
+            ]
+            for begin in range(0, len(asked), _HEAD_ROWS):
+                part = asked[begin : begin + _HEAD_ROWS]
+                where = [at for at, _ in part]
+                trigger = np.zeros((len(part), length), dtype=np.float32)
+                for line, (_, candidate) in enumerate(part):
+                    trigger[line, candidate.first : candidate.last + 1] = 1
+                heads = self._network.heads(read.hidden[where], mask[where], trigger)
+                for line, (at, candidate) in enumerate(part):
+                    what, likely = kind(heads.types[line], heads.modes[line], heads.realis[line])
+                    evidence = Evidence(likely, candidate.probability, float(read.event[at]))
+                    confidence = self.weights.confidence(evidence.features())
+                    if confidence >= threshold:
+                        row = rows[at]
+                        roles = arguments(heads.roles[line], tokens[row], texts[row], self.weights.arguments)
+                        found[row].append(Reading(_span(candidate, tokens[row]), what, evidence, confidence, roles))
+
+        self._each(run, batches([len(sentence.ids) for sentence in tokens], batch_tokens))
+        return found
+
+    def _each(self, run: Callable[[Batch], None], work: Sequence[Batch]) -> None:
+        """`run` each batch, the largest first; a batch's numbers depend on nothing outside it."""
+        order = sorted(work, key=lambda batch: -batch[0] * len(batch[1]))
+        if self._pool is None:
+            for batch in order:
+                run(batch)
+        else:
+            list(self._pool.map(run, order))
+
+
+def _span(candidate: Candidate, tokens: Tokens) -> tuple[int, int]:
+    return int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last])

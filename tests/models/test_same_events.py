@@ -1,0 +1,95 @@
+"""The same article gives the same events: alone, in any batch and order, on any number of threads, with either profile."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import groupby
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models import Coder, Event
+from models.coder import Profile
+from models.corpus.reading import read
+from models.training.data import CORPUS
+
+
+@dataclass(frozen=True)
+class Article:
+    title: str
+    text: str
+    published: None = None
+
+
+@cache
+def articles() -> tuple[Article, ...]:
+    """Whole articles of the corpus: the headline is the first sentence, and a paragraph holds two of the others."""
+    records = read([CORPUS / "articles-2.jsonl", CORPUS / "articles-4.jsonl"])
+    found = []
+    for _, group in groupby(records, key=lambda record: record["article"]):
+        title, *body = (record["text"] for record in group)
+        found.append(Article(title, "\n\n".join(" ".join(body[at : at + 2]) for at in range(0, len(body), 2))))
+    return tuple(found[::4])
+
+
+@pytest.fixture(scope="module", params=["accurate", "fast"])
+def profile(request: pytest.FixtureRequest) -> Profile:
+    chosen: Profile = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def coder(profile: Profile) -> Coder:
+    return Coder.load(profile=profile)
+
+
+@pytest.fixture(scope="module")
+def alone(coder: Coder) -> list[list[Event]]:
+    return [coder.code(article.text, article.title) for article in articles()]
+
+
+def bare(event: Event) -> Event:
+    """The event without its confidences."""
+    actors, recipients = (
+        tuple(replace(actor, confidence=0.0) for actor in actors) for actors in (event.actors, event.recipients)
+    )
+    return replace(event, confidence=0.0, actors=actors, recipients=recipients)
+
+
+def confidences(event: Event) -> list[float]:
+    return [event.confidence, *(actor.confidence for actor in (*event.actors, *event.recipients))]
+
+
+def assert_same(found: Sequence[Event], expected: Sequence[Event]) -> None:
+    assert [bare(event) for event in found] == [bare(event) for event in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert confidences(one) == pytest.approx(confidences(other), abs=0.0005)
+
+
+def test_the_articles_hold_events_and_sentences_without(alone: list[list[Event]]) -> None:
+    assert sum(len(events) for events in alone) > 10
+    assert any(not events for events in alone)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.lists(st.integers(0, len(articles()) - 1), min_size=1, max_size=8),
+    batch_tokens=st.sampled_from([16, 200, 1024, 5000]),
+)
+@pytest.mark.timeout(300)
+def test_an_article_has_the_same_events_in_any_company(
+    coder: Coder, alone: list[list[Event]], order: list[int], batch_tokens: int
+) -> None:
+    found = coder.code_many([articles()[number] for number in order], batch_tokens=batch_tokens)
+    for number, events in zip(order, found, strict=True):
+        assert_same(events, alone[number])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_an_article_has_the_same_events_on_any_number_of_threads(
+    alone: list[list[Event]], profile: Profile, threads: int
+) -> None:
+    coder = Coder.load(threads=threads, profile=profile)
+    for events, expected in zip(coder.code_many(articles()), alone, strict=True):
+        assert_same(events, expected)

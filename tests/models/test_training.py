@@ -1,0 +1,61 @@
+"""Training from sentences to weights that the coder loads, as docs/training.md shows it."""
+
+import json
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from models import Coder
+from models.corpus.reading import read
+from models.evaluate import evaluate
+from models.training.data import CORPUS
+
+pytestmark = pytest.mark.skipif(
+    find_spec("torch") is None and os.environ.get("CI") != "true",
+    reason="training needs torch: make .venv/train",
+)
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty sentences of one's own, in a file."""
+    path = tmp_path_factory.mktemp("mine") / "mine.jsonl"
+    lines = (CORPUS / "part-13.jsonl").read_text(encoding="utf-8").splitlines()[:40]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.timeout(400)
+def test_the_coder_can_be_tuned_on_forty_sentences_and_goes_on_where_it_stopped(
+    mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from models.training.train import main
+
+    out = tmp_path / "my-weights"
+    options = ["--fast-only", "--only-extra", "--extra", str(mine), "--development", str(mine), "--epochs", "30"]
+    options += ["--out", str(out), "--checkpoints", str(tmp_path / "checkpoints")]
+    assert main(options) == 0
+
+    coder = Coder.load(out)
+    assert evaluate(read([mine]), coder).scores["event"].f1 > 0.6
+    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
+    assert card["corpus"]["files"] == ["mine.jsonl"]
+    assert card["corpus"]["sentences"] == 40
+    assert card["networks"]["fast"]["recipe"]["seed"] == 1
+    text = read([mine])[0]["text"]
+    assert coder.code(text, min_confidence=0) == next(coder.code_many([text], min_confidence=0))
+
+    capsys.readouterr()
+    assert main(options) == 0
+    assert "resumed after step 60 of 60" in capsys.readouterr().err
+
+
+def test_training_says_what_is_wrong_with_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from models.training.train import main
+
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text('{"text": "Rebels shelled Goma.", "events": [{"type": "SHELL"}]}\n', encoding="utf-8")
+    assert main(["--only-extra", "--extra", str(wrong), "--out", str(tmp_path / "out")]) == 1
+    assert "wrong.jsonl:1: type SHELL" in capsys.readouterr().err
