@@ -42,9 +42,9 @@ LoadCoder = Callable[[Settings, int], ArticleCoder]
 def load_coder(settings: Settings, workers: int) -> ArticleCoder:
     """The coder of the settings, with this worker's share of the cores. Raises ModelError."""
     from models import Coder  # not at the top: the parent of several workers codes nothing
-    from models.encoder import available_cores
 
-    threads = max(1, available_cores() // workers) if workers > 1 else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, cores // workers) if workers > 1 else None
     return Coder.load(settings.model, threads, settings.profile)
 
 

@@ -8,12 +8,11 @@ and every quantised layer has fixed scales, so that its neighbours in a batch ca
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import LifoQueue
-from typing import Any, Protocol
+from threading import Lock
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -97,61 +96,45 @@ class Tokenizer:
         return found
 
 
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Requests:
-    """As many requests to one compiled graph as may run at once."""
-
-    def __init__(self, compiled: Any, size: int) -> None:
-        self._free: LifoQueue[Any] = LifoQueue()
-        for _ in range(size):
-            self._free.put(compiled.create_infer_request())
-
-    def __call__(self, inputs: list[Any], outputs: Sequence[str]) -> list[Floats]:
-        request = self._free.get()
-        try:
-            answer = request.infer(inputs)
-            return [answer[name].copy() for name in outputs]
-        finally:
-            self._free.put(request)
+# OpenVINO's Python side locks up for good where two threads make its first call at once.
+_FIRST_CALL = Lock()
 
 
 class OpenvinoNetwork:
     """The network on OpenVINO, on the processor: eight-bit integers in the layers, float32 between them.
 
     float32 is asked for also where the processor has bfloat16, so that a slow machine finds the same events as a fast one.
-    Each of the `threads` (all cores if None) runs batches of its own: as many callers may be within it at once.
+    `threads` None is all cores. One caller at a time.
     """
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         import openvino
 
-        self.threads = threads or available_cores()
-        settings = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "NUM_STREAMS": str(self.threads),
-            "INFERENCE_NUM_THREADS": str(self.threads),
-        }
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             with np.load(folder / "words.npz") as table:
                 self._words, self._scales = table["words"], table["scales"]
             core = openvino.Core()
             self._encoder, self._head = (
-                _Requests(core.compile_model(folder / name, "CPU", settings), self.threads)
+                core.compile_model(folder / name, "CPU", settings).create_infer_request()
                 for name in ("encoder.xml", "head.xml")
             )
+            with _FIRST_CALL:
+                ids = mask = np.ones((1, _ROUND), dtype=np.int64)
+                self.heads(self.encode(ids, mask).hidden, mask, mask.astype(np.float32))
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"weights in {folder}: {error}") from error
 
     def encode(self, ids: Ints, mask: Ints) -> Encoded:
         words = self._words[ids].astype(np.float32) * self._scales[ids][..., None]
-        return Encoded(*self._encoder([words, mask], ("hidden", "tags", "event")))
+        answer = self._encoder.infer([words, mask])
+        return Encoded(*(answer[name].copy() for name in ("hidden", "tags", "event")))
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
-        return Heads(*self._head([hidden, mask, trigger], ("types", "modes", "realis", "roles")))
+        answer = self._head.infer([hidden, mask, trigger])
+        return Heads(*(answer[name].copy() for name in ("types", "modes", "realis", "roles")))
 
 
 def batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> list[tuple[int, list[int]]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from models.errors import ModelError
 
 # Rows of one run of the head; more does not raise the throughput on two cores.
 _HEAD_ROWS = 32
-Batch = tuple[int, list[int]]
 _UNCALIBRATED = Logistic((1.0, 0.0, 0.0), 0.0)
 
 
@@ -51,12 +49,11 @@ class Reading:
 
 
 class Reader:
-    """A network with its tokeniser and calibration. `threads` are the calls that it makes at once."""
+    """A network with its tokeniser and calibration."""
 
-    def __init__(self, network: Network, weights: Weights, threads: int = 1) -> None:
+    def __init__(self, network: Network, weights: Weights) -> None:
         self._network = network
         self.weights = weights
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     @classmethod
     def load(cls, folder: Path, threads: int | None = None) -> Reader:
@@ -74,28 +71,21 @@ class Reader:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"weights in {folder}: {error!r}; give a folder made by `make train`") from error
-        network = OpenvinoNetwork(folder, threads)
-        return cls(network, weights, network.threads)
+        return cls(OpenvinoNetwork(folder, threads), weights)
 
     def event_logits(self, texts: Sequence[str], batch_tokens: int = BATCH_TOKENS) -> Floats:
         """For each sentence the logit of its holding an event."""
         found = np.zeros(len(texts), dtype=np.float32)
         tokens = self.weights.tokenizer(texts) if texts else []
-
-        def run(batch: Batch) -> None:
-            length, rows = batch
+        for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
             found[rows] = self._network.encode(*pad([tokens[row] for row in rows], length)).event
-
-        self._each(run, batches([len(sentence.ids) for sentence in tokens], batch_tokens))
         return found
 
     def read(self, texts: Sequence[str], threshold: float, batch_tokens: int = BATCH_TOKENS) -> list[list[Reading]]:
         """For each sentence its candidates at or above the threshold, in order."""
         found: list[list[Reading]] = [[] for _ in texts]
         tokens = self.weights.tokenizer(texts) if texts else []
-
-        def run(batch: Batch) -> None:
-            length, rows = batch
+        for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
             ids, mask = pad([tokens[row] for row in rows], length)
             read = self._network.encode(ids, mask)
             asked = [
@@ -116,18 +106,7 @@ class Reader:
                         row = rows[at]
                         roles = arguments(heads.roles[line], tokens[row], texts[row], self.weights.arguments)
                         found[row].append(Reading(_span(candidate, tokens[row]), what, evidence, confidence, roles))
-
-        self._each(run, batches([len(sentence.ids) for sentence in tokens], batch_tokens))
         return found
-
-    def _each(self, run: Callable[[Batch], None], work: Sequence[Batch]) -> None:
-        """`run` each batch, the largest first; a batch's numbers depend on nothing outside it."""
-        order = sorted(work, key=lambda batch: -batch[0] * len(batch[1]))
-        if self._pool is None:
-            for batch in order:
-                run(batch)
-        else:
-            list(self._pool.map(run, order))
 
 
 def _span(candidate: Candidate, tokens: Tokens) -> tuple[int, int]:

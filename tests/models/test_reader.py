@@ -23,12 +23,8 @@ WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 HIDDEN = 4
 
 
-def tokenizer_file() -> Path:
-    """The shipped one, wherever the weights lie."""
-    return next(path for folder in (".", "fast") if (path := WEIGHTS / folder / "tokenizer.json").exists())
-
-
-TOKENIZER = Tokenizer(tokenizer_file())
+TOKENIZER_FILE = WEIGHTS / "fast" / "tokenizer.json"
+TOKENIZER = Tokenizer(TOKENIZER_FILE)
 
 
 def ids(word: str) -> list[int]:
@@ -234,7 +230,7 @@ CONFIG = {
 def test_an_unreadable_config_says_what_to_do(tmp_path: Path, config: str | None) -> None:
     if config is not None:
         (tmp_path / "config.json").write_text(config, encoding="utf-8")
-        shutil.copy(tokenizer_file(), tmp_path)
+        shutil.copy(TOKENIZER_FILE, tmp_path)
     with pytest.raises(ModelError, match="make train") as error:
         Reader.load(tmp_path)
     assert str(tmp_path) in str(error.value)
@@ -252,6 +248,6 @@ def test_an_unreadable_tokeniser_says_what_to_do(tmp_path: Path, tokens: str | N
 
 def test_a_missing_network_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
-    shutil.copy(tokenizer_file(), tmp_path)
+    shutil.copy(TOKENIZER_FILE, tmp_path)
     with pytest.raises(ModelError, match=str(tmp_path)):
         Reader.load(tmp_path)
