@@ -8,7 +8,7 @@ and every quantised layer has fixed scales, so that its neighbours in a batch ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -137,6 +137,19 @@ class OpenvinoNetwork:
         return Heads(*(answer[name].copy() for name in ("types", "modes", "realis", "roles")))
 
 
+def sizes(rows: int, length: int, batch_tokens: int = BATCH_TOKENS) -> Iterator[slice]:
+    """`rows` of one padded length in runs of at most `batch_tokens`, each of a power of two of them.
+
+    For every new shape the runtime keeps some megabytes, so that there must be few.
+    """
+    most = max(batch_tokens // length, 1)
+    begin = 0
+    while begin < rows:
+        size = 1 << (min(most, rows - begin).bit_length() - 1)
+        yield slice(begin, begin + size)
+        begin += size
+
+
 def batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> list[tuple[int, list[int]]]:
     """Which rows run together: (padded length, row numbers), rows of one padded length at a time.
 
@@ -145,11 +158,11 @@ def batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> list[tu
     by_length: dict[int, list[int]] = {}
     for row, length in enumerate(lengths):
         by_length.setdefault(-(-length // _ROUND) * _ROUND, []).append(row)
-    found = []
-    for padded, rows in sorted(by_length.items()):
-        size = max(batch_tokens // padded, 1)
-        found += [(padded, rows[at : at + size]) for at in range(0, len(rows), size)]
-    return found
+    return [
+        (padded, rows[part])
+        for padded, rows in sorted(by_length.items())
+        for part in sizes(len(rows), padded, batch_tokens)
+    ]
 
 
 def pad(tokens: Sequence[Tokens], length: int) -> tuple[Ints, Ints]:

@@ -11,11 +11,9 @@ import numpy as np
 
 from models.arguments import Argument, arguments
 from models.classifier import Candidate, Evidence, Kind, Logistic, candidates, kind
-from models.encoder import BATCH_TOKENS, Floats, Network, OpenvinoNetwork, Tokenizer, Tokens, batches, pad
+from models.encoder import BATCH_TOKENS, Floats, Network, OpenvinoNetwork, Tokenizer, Tokens, batches, pad, sizes
 from models.errors import ModelError
 
-# Rows of one run of the head; more does not raise the throughput on two cores.
-_HEAD_ROWS = 32
 _UNCALIBRATED = Logistic((1.0, 0.0, 0.0), 0.0)
 
 
@@ -91,8 +89,8 @@ class Reader:
             asked = [
                 (at, candidate) for at, row in enumerate(rows) for candidate in candidates(read.tags[at], tokens[row])
             ]
-            for begin in range(0, len(asked), _HEAD_ROWS):
-                part = asked[begin : begin + _HEAD_ROWS]
+            for rows_at_once in sizes(len(asked), length, batch_tokens):
+                part = asked[rows_at_once]
                 where = [at for at, _ in part]
                 trigger = np.zeros((len(part), length), dtype=np.float32)
                 for line, (_, candidate) in enumerate(part):
