@@ -14,7 +14,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -84,7 +83,6 @@ def learn(
     tokenizer = Tokenizer(folder / "tokenizer.json")
     network = EventNetwork(folder).to("cuda" if torch.cuda.is_available() else "cpu")
     weights = Weights(tokenizer, f"conflictwire-{plan.profile}", options.version)
-    started = time.monotonic()
 
     def scores() -> str:
         return evaluate(data.development, Coder(Reader(network, weights))).headline()
@@ -98,7 +96,6 @@ def learn(
     return {
         "encoder": plan.encoder,
         "recipe": asdict(plan.recipe),
-        "minutes": round((time.monotonic() - started) / 60),
         "development": evaluate(data.development, Coder(Reader.load(target))).to_dict(),
     }
 
