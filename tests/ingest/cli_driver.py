@@ -14,7 +14,7 @@ class StandIn(KeywordCoder):
     model = MODEL
 
     @classmethod
-    def load(cls, path: object = None, threads: int | None = None) -> StandIn:
+    def load(cls, path: object = None, threads: int | None = None, profile: str | None = None) -> StandIn:
         return cls(float(os.environ.get(SECONDS, "0")))
 
     def events(self, text: str, title: str | None = None, min_confidence: float | None = None) -> list[Event]:

@@ -184,7 +184,7 @@ def test_weights_that_cannot_be_read_leave_everything_as_it_is(
 
     class Broken(StandIn):
         @classmethod
-        def load(cls, path: object = None, threads: int | None = None) -> StandIn:
+        def load(cls, path: object = None, threads: int | None = None, profile: str | None = None) -> StandIn:
             raise ModelError(f"no weights in {path}")
 
     monkeypatch.setattr(models, "Coder", Broken)

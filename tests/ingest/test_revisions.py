@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingest.records import EventRecord, parse_event
 from ingest.revisions import event_id, revise, same
-from models.events import AcledCode, Actor, Codes, Count, Event, EventDate, ModelInfo, Span
+from models.events import AcledCode, Actor, Codes, Count, Event, EventDate, Mention, ModelInfo, Span
 from tests.ingest.storage.samples import BARE, EVENT, article, at, outline, record, triggered
 
 UNCHANGED: dict[str, dict[str, Any]] = {
@@ -37,6 +37,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "dead": {"dead": Count("at least 12", 51, 62, "text", min=12, max=12)},
     "injured": {"injured": Count("3", 70, 71, "text", min=3, max=3)},
     "claimed_by": {"claimed_by": ()},
+    "another mention": {"mentions": (Mention(EVENT.trigger, EVENT.sentence),)},
 }
 
 
