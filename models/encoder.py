@@ -110,9 +110,10 @@ class OpenvinoNetwork:
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         import openvino
 
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        settings: dict[str, str | bool] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = str(threads)
+            # Pinned, the threads of several workers would all lie on the first cores: two ran at half their speed.
+            settings |= {"INFERENCE_NUM_THREADS": str(threads), "ENABLE_CPU_PINNING": False}
         try:
             with np.load(folder / "words.npz") as table:
                 self._words, self._scales = table["words"], table["scales"]
