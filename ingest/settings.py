@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ingest.errors import SettingsError
+from models import Profile
 
 CONFIG_FILE = "conflictwire.toml"
 
@@ -140,7 +141,7 @@ class Settings(BaseSettings):
     """The consumer group that workers share."""
     model: Path | None = None
     """A folder of weights; the shipped ones if not set."""
-    profile: Literal["accurate", "fast"] = "accurate"
+    profile: Profile = "accurate"
     """`accurate` reads with the large network what the small one passes on, `fast` with the small one alone."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """Events below are not kept; the default of the weights if not set."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from models.coder import Coder
     from models.events import Event
 
-__all__ = ["Coder", "Event"]
+__all__ = ["Coder", "Event", "Profile"]
+
+# The large network behind the small one, or the small one alone.
+Profile = Literal["accurate", "fast"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from models import ontology, resolve
+from models import Profile, ontology, resolve
 from models.arguments import Argument
 from models.encoder import BATCH_TOKENS
 from models.events import Actor, Count, Event, EventDate, Location, ModelInfo, Span
@@ -38,7 +38,6 @@ class Text(Protocol):
 
 Article = str | Mapping[str, Any] | Text
 Published = datetime | date | str | None
-Profile = Literal["accurate", "fast"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,11 @@ def matches(said: Sequence[Said], gold: Sequence[Record], text: str) -> list[tup
     return found
 
 
+def hits(said: Sequence[Said], gold: Sequence[Record], text: str) -> dict[int, Record]:
+    """The gold events of those of the `said`, by place, that have trigger and type right."""
+    return {at: event for at, event in matches(said, gold, text) if event["type"] == said[at].type}
+
+
 def _matched(coded: Sequence[Event], gold: Sequence[Record], text: str) -> list[tuple[Event, Record]]:
     said = [Said(event.type, (event.trigger.start, event.trigger.end), event.confidence) for event in coded]
     return [(coded[at], event) for at, event in matches(said, gold, text)]
@@ -206,8 +211,7 @@ def score_events(records: Sequence[Record], said: Sequence[Sequence[Said]]) -> S
     """Trigger and type alone."""
     total = Score()
     for record, row in zip(records, said, strict=True):
-        hits = matches(row, record["events"], record["text"])
-        total.true += sum(row[at].type == event["type"] for at, event in hits)
+        total.true += len(hits(row, record["events"], record["text"]))
         total.answered += len(row)
         total.asked += len(record["events"])
     return total

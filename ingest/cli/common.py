@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ingest.cli.values import REALIS, parse_country, parse_realis, parse_type, parse_when
+from models import Profile
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -207,7 +208,6 @@ ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="PATH", help="Folder with other weights than the shipped ones.")
 ]
 
-Profile = Literal["accurate", "fast"]
 ProfileOption = Annotated[
     Profile | None,
     typer.Option(

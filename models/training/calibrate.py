@@ -12,7 +12,7 @@ from models.arguments import ROLES
 from models.classifier import Logistic, log_odds
 from models.corpus.validate import find
 from models.errors import CorpusError
-from models.evaluate import Record, Said, matches, overlap, score_events
+from models.evaluate import Record, Said, hits, overlap, score_events
 from models.reader import Reader, Reading
 
 Doubles = npt.NDArray[np.float64]
@@ -61,18 +61,14 @@ def calibrate(records: Sequence[Record], reader: Reader) -> dict[str, Any]:
     spans: dict[str, list[tuple[float, bool]]] = {role: [] for role in ROLES}
     for record, readings in zip(records, read, strict=True):
         given = [said(reading, reading.evidence.type) for reading in readings]
-        hits = {
-            at: event
-            for at, event in matches(given, record["events"], record["text"])
-            if event["type"] == given[at].type
-        }
+        right_ones = hits(given, record["events"], record["text"])
         for at, reading in enumerate(readings):
             features.append(reading.evidence.features())
-            right.append(at in hits)
-            if at not in hits:
+            right.append(at in right_ones)
+            if at not in right_ones:
                 continue
             for role in ROLES:
-                wanted = [find(record["text"], span) for span in hits[at][role]]
+                wanted = [find(record["text"], span) for span in right_ones[at][role]]
                 spans[role] += [
                     (log_odds(one.confidence), any(overlap((one.start, one.end), other) for other in wanted))
                     for one in reading.arguments[role]

@@ -11,28 +11,12 @@ import openvino
 import torch
 from openvino._offline_transformations import compress_quantize_weights_transformation
 
-from models.encoder import batches, pad
-from models.training.data import Sentence
+from models.training.data import Sentence, answered
 from models.training.network import EventNetwork
 from models.training.quantise import quantise
 
 # Sentences whose activations set the scales of the quantised layers.
 _CALIBRATION = 400
-
-
-def run(network: EventNetwork, sentences: Sequence[Sentence]) -> None:
-    """The sentences through encoder and head, for the layers that watch."""
-    for length, rows in batches([len(sentence.tokens.ids) for sentence in sentences]):
-        ids, mask = pad([sentences[row].tokens for row in rows], length)
-        hidden = network.encode(ids, mask).hidden
-        asked = [(at, label) for at, row in enumerate(rows) for label in sentences[row].labels]
-        if not asked:
-            continue
-        trigger = np.zeros((len(asked), length), dtype=np.float32)
-        for line, (_, label) in enumerate(asked):
-            trigger[line, : len(label.trigger)] = label.trigger
-        where = [at for at, _ in asked]
-        network.heads(hidden[where], mask[where], trigger)
 
 
 def _save(module: torch.nn.Module, example: tuple[torch.Tensor, ...], outputs: Sequence[str], path: Path) -> None:
@@ -54,7 +38,8 @@ def export(network: EventNetwork, pretrained: Path, sentences: Sequence[Sentence
     network = network.float().cpu().eval()
     layers = quantise(network)
     # Sentences at equal distances, so that every file gives some.
-    run(network, sentences[:: max(len(sentences) // _CALIBRATION, 1)])
+    for _ in answered(network, sentences[:: max(len(sentences) // _CALIBRATION, 1)]):
+        pass  # the layers watch
     for layer in layers:
         layer.settle()
     vectors, mask = torch.randn(2, 16, network.head.size), torch.ones(2, 16, dtype=torch.int64)

@@ -38,7 +38,7 @@ from models.evaluate import (
     Score,
     code,
     confusion,
-    matches,
+    hits,
     overlap,
     resampled,
     score_each,
@@ -103,13 +103,13 @@ def answers(records: Sequence[Record], coder: Coder, passed: Bools) -> dict[str,
     for number, readings in enumerate(coder.read([record["text"] for record in records], 0.0)):
         text, gold = records[number]["text"], records[number]["events"]
         given = [said(reading, reading.confidence) for reading in readings]
-        hits = {at: event for at, event in matches(given, gold, text) if event["type"] == given[at].type}
+        right_ones = hits(given, gold, text)
         for at, reading in enumerate(readings):
             reported = bool(passed[number]) and reading.confidence >= least
             rest = (reported, drawn[number])
-            rows["event"].append((reading.confidence, reading.evidence.features(), at in hits, *rest))
-            for role in ROLES_WITH_CONFIDENCE if at in hits else ():
-                wanted = [find(text, span) for span in hits[at][role]]
+            rows["event"].append((reading.confidence, reading.evidence.features(), at in right_ones, *rest))
+            for role in ROLES_WITH_CONFIDENCE if at in right_ones else ():
+                wanted = [find(text, span) for span in right_ones[at][role]]
                 for one in reading.arguments[role]:
                     right = any(overlap((one.start, one.end), span) for span in wanted)
                     # The raw probability is gone, but the shipped calibration is a line in the log odds, so that another

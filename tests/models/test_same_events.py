@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models import Coder, Event
-from models.coder import Profile
+from models import Coder, Event, Profile
 from models.corpus.reading import read
 from models.training.data import CORPUS
 
