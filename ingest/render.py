@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest.records import EventRecord, format_time
-from models.events import Actor, Count, Event, Span
+from models.events import Actor, Count, Event, EventDate, Location, Span, Why
 
 # Attackers may send escape sequences (C0, C1), bidirectional overrides that disguise what follows, line and paragraph
 # separators, invisible tag characters, and surrogates that no terminal's encoding can take.
@@ -90,6 +90,33 @@ def print_event(console: Console, event: Event | EventRecord) -> None:
     console.print(first)
     for line in others:
         console.print(Padding(line, (0, 0, 0, _INDENT), expand=False))
+
+
+def print_reasons(console: Console, reasons: Iterable[tuple[str, Actor | Location | EventDate | Count, Why]]) -> None:
+    """Why each argument of an event was resolved as it was, a line each: value, rule, source, and what was refused."""
+    for role, found, why in reasons:
+        line = Text(f"{' ' * _INDENT}{role} “{_short(found.text)}” → {_resolved(found)}", style="bold")
+        line.append(f"  {safe(why.rule) or 'nothing that tells'}", style="not bold")
+        for span in why.refers_to:
+            line.append(f"; from “{_short(span.text)}” ({span.field} {span.start}–{span.end})", style="not bold")
+        if why.refused:
+            line.append(f"; refused: {safe(', '.join(why.refused))}", style="not bold dim")
+        console.print(line, soft_wrap=True)
+
+
+def _resolved(found: Actor | Location | EventDate | Count) -> str:
+    match found:
+        case Actor():
+            return f"{found.country or '-'}/{found.sector or '-'} {found.code_confidence:.2f}"
+        case Location():
+            where = ", ".join(part or "-" for part in (found.name, found.admin1, found.country))
+            at = f" {found.lat:.2f},{found.lon:.2f}" if found.lat is not None and found.lon is not None else ""
+            return safe(f"{where}{at} ({found.precision or 'unknown'})")
+        case EventDate():
+            days = dict.fromkeys((found.earliest or "?", found.latest or "?"))
+            return "–".join(days)
+        case Count():
+            return _count(found) or "?"
 
 
 def event_lines(event: Event | EventRecord) -> list[Text]:

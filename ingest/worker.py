@@ -75,6 +75,7 @@ class ArticleCoder(Protocol):
         title: str | None = None,
         published: datetime | None = None,
         min_confidence: float | None = None,
+        url: str | None = None,
     ) -> list[Event]:
         """The events of one article."""
 
@@ -273,7 +274,7 @@ def _code_alone(
     while True:
         attempt += 1
         try:
-            return coder.code(article.text, article.title, article.published, min_confidence)
+            return coder.code(article.text, article.title, article.published, min_confidence, article.url)
         except ModelError:
             raise
         except Exception as error:

@@ -16,7 +16,9 @@ ROLES = ("actor", "recipient", "location", "date", "dead", "injured", "claimed_b
 
 # What a span never begins or ends with. The codebook's spans have no leading article, but "a teenager" counts one.
 _MARKS = r"\s|['’]s\b|[,;:.!?)\]”’\"'–—-]"
-_BEFORE = re.compile(rf"(?:{_MARKS}|(?:the|a|an|of|and|or|by|to|in|at|on|that|with|from)\b)+", re.I)
+_BEFORE = re.compile(
+    rf"(?:{_MARKS}|(?:the|a|an|of|and|or|by|to|in|at(?!\s+(?:least|most)\b)|on|that|with|from)\b)+", re.I
+)
 _BEFORE_COUNT = re.compile(rf"(?:{_MARKS}|(?:the|of|and|or|by)\b)+", re.I)
 _AFTER = re.compile(
     r"(?:\s|[,;:!?(\[“‘’'\"–—-]|['’]s(?=$)|\b(?:the|a|an|of|and|or|by|to|in|at|with|from)(?=$))+$", re.I
@@ -49,6 +51,12 @@ def trim(text: str, start: int, end: int, role: str) -> tuple[int, int] | None:
         start = before.end()
     if after := _AFTER.search(text[start:end]):
         end = start + after.start()
+    if text.count("(", start, end) > text.count(")", start, end):  # "the Movement (MX"
+        opened = text.rindex("(", start, end)
+        if opened == start:
+            start += 1
+        else:
+            end = end + 1 if text[end : end + 1] == ")" else opened - (text[opened - 1] == " ")
     return (start, end) if end > start else None
 
 

@@ -1,7 +1,7 @@
 """The coder: from the text of an article to its events.
 
 The way of a sentence: `text.sentences` cuts it out, the gate, a small network, passes it on if it may hold an event, and
-`reader` finds candidates and their arguments with the large one (`encoder`, `classifier`, `arguments`); `resolve` turns the
+`reader` finds candidates and their arguments with the large one (`encoder`, `classifier`, `arguments`); `assemble` turns the
 words into countries, places, days and numbers, and `mentions` joins what headline and lead both tell.
 """
 
@@ -16,12 +16,13 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from models import Profile, ontology, resolve
-from models.arguments import Argument
+from models import Profile
+from models.assemble import Assembly, Told, assemble
 from models.encoder import BATCH_TOKENS
-from models.events import Actor, Count, Event, EventDate, Location, ModelInfo, Span
+from models.events import Event, ModelInfo, Span
 from models.mentions import LEAD_SENTENCES, told_once
 from models.reader import Reader, Reading
+from models.resolve.article import Article
 from models.text import sentences, uncodable
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -30,13 +31,13 @@ _CHUNK = 60_000
 
 
 class Text(Protocol):
-    """An article as an object; `title` and `published` may be missing."""
+    """An article as an object; `title`, `published` and `url` may be missing."""
 
     @property
     def text(self) -> str: ...
 
 
-Article = str | Mapping[str, Any] | Text
+Source = str | Mapping[str, Any] | Text
 Published = datetime | date | str | None
 
 
@@ -55,17 +56,18 @@ class _Source:
     text: str
     title: str
     published: datetime | None
+    url: str | None
 
     @classmethod
-    def of(cls, article: Article) -> _Source:
+    def of(cls, article: Source) -> _Source:
         """Raises TypeError where there is no text, ValueError where a date cannot be read."""
         if isinstance(article, str):
-            return cls(article, "", None)
+            return cls(article, "", None, None)
         read = article.get if isinstance(article, Mapping) else partial(getattr, article)
         text, title, published = read("text", None), read("title", None), read("published", None)
         if not isinstance(text, str):
             raise TypeError(f"an article is a str, or has a `text` that is one, not {type(text).__name__}")
-        return cls(text, title or "", _moment(published))
+        return cls(text, title or "", _moment(published), read("url", None))
 
 
 class Coder:
@@ -98,27 +100,39 @@ class Coder:
         title: str | None = None,
         published: Published = None,
         min_confidence: float | None = None,
+        url: str | None = None,
     ) -> list[Event]:
         """The events of one article, those of the title first, in text order.
 
-        `published` (a time, a day, or either in ISO 8601) anchors relative dates. `min_confidence` None is the default
-        threshold of the weights; 0 returns every candidate, also those of sentences that the gate would not pass on. The same
-        text gives the same events alone or among others (`code_many`).
+        `published` (a time, a day, or either in ISO 8601) anchors relative dates, the top-level domain of `url` tells the
+        publisher's country. `min_confidence` None is the default threshold of the weights; 0 returns every candidate, also
+        those of sentences that the gate would not pass on. The same text gives the same events alone or among others
+        (`code_many`).
         """
-        source = {"text": text, "title": title, "published": published}
+        source = {"text": text, "title": title, "published": published, "url": url}
         return next(self.code_many([source], min_confidence=min_confidence))
 
     def code_many(
         self,
-        articles: Iterable[Article],
+        articles: Iterable[Source],
         batch_tokens: int = BATCH_TOKENS,
         min_confidence: float | None = None,
     ) -> Iterator[list[Event]]:
         """The events of each article, in order, for any iterable; reads ahead by at most a few articles.
 
-        An article is a str, or a mapping or an object with `text` and, if it likes, `title` and `published`.
-        `batch_tokens` bounds the padded tokens that the encoder holds at once.
+        An article is a str, or a mapping or an object with `text` and, if it likes, `title`, `published` and `url`, whose
+        top-level domain tells the publisher's country. `batch_tokens` bounds the padded tokens that the encoder holds at once.
         """
+        for assembly in self.explain_many(articles, batch_tokens, min_confidence):
+            yield assembly.events
+
+    def explain_many(
+        self,
+        articles: Iterable[Source],
+        batch_tokens: int = BATCH_TOKENS,
+        min_confidence: float | None = None,
+    ) -> Iterator[Assembly]:
+        """As `code_many`, with the reasons: `why` has one for each actor, recipient, location, date and count."""
         threshold = self.reader.weights.min_confidence if min_confidence is None else min_confidence
         chunk: list[_Source] = []
         held = 0
@@ -132,7 +146,7 @@ class Coder:
         if chunk:
             yield from self._code_chunk(chunk, batch_tokens, threshold)
 
-    def _code_chunk(self, articles: Sequence[_Source], batch_tokens: int, threshold: float) -> Iterator[list[Event]]:
+    def _code_chunk(self, articles: Sequence[_Source], batch_tokens: int, threshold: float) -> Iterator[Assembly]:
         pieces: list[_Piece] = []
         for number, article in enumerate(articles):
             if uncodable(article.text, article.title):
@@ -140,15 +154,18 @@ class Coder:
             pieces += [_Piece(number, "title", *span) for span in sentences(article.title)]
             pieces += [_Piece(number, "text", *span) for span in sentences(article.text)]
         texts = [getattr(articles[piece.article], piece.field)[piece.start : piece.end] for piece in pieces]
-        events: list[list[Event]] = [[] for _ in articles]
+        told: list[list[Told]] = [[] for _ in articles]
         leads: list[list[tuple[int, int]]] = [[] for _ in articles]
         for piece, text, readings in zip(pieces, texts, self.read(texts, threshold, batch_tokens), strict=True):
             if piece.field == "text" and len(leads[piece.article]) < LEAD_SENTENCES:
                 leads[piece.article].append((piece.start, piece.end))
-            for reading in readings:
-                events[piece.article].append(self._event(piece, text, reading, articles[piece.article]))
-        for found, lead in zip(events, leads, strict=True):
-            yield told_once(found, lead)
+            if readings:
+                told[piece.article].append(Told(Span(text, piece.start, piece.end, piece.field), readings))
+        for source, sentences_told, lead in zip(articles, told, leads, strict=True):
+            whole = Article(source.text, source.title, source.published, source.url)
+            assembly = assemble(whole, sentences_told, self.model)
+            assembly.events = told_once(assembly.events, lead)
+            yield assembly
 
     def read(self, sentences: Sequence[str], threshold: float, batch_tokens: int = BATCH_TOKENS) -> list[list[Reading]]:
         """For each sentence the candidates at or above the threshold, in order; at 0 every candidate, past the gate."""
@@ -163,57 +180,6 @@ class Coder:
             found[row] = readings
         return found
 
-    def _event(self, piece: _Piece, sentence: str, reading: Reading, article: _Source) -> Event:
-        headline, published = article.title, article.published
-
-        def span(start: int, end: int) -> Span:
-            return Span(sentence[start:end], piece.start + start, piece.start + end, piece.field)
-
-        def actor(argument: Argument) -> Actor:
-            at = span(argument.start, argument.end)
-            code = resolve.resolve_actor(at.text, published.date() if published else None)
-            return Actor(at.text, at.start, at.end, at.field, code.country, code.sector, argument.confidence)
-
-        what, roles = reading.kind, reading.arguments
-        actors = tuple(actor(argument) for argument in roles["actor"])
-        recipients = tuple(actor(argument) for argument in roles["recipient"])
-        places = [span(argument.start, argument.end) for argument in roles["location"]]
-        dates = [span(argument.start, argument.end) for argument in roles["date"]]
-        dead, injured = (
-            _count([span(argument.start, argument.end) for argument in roles[role]]) for role in ("dead", "injured")
-        )
-        countries = [
-            code for each in (*actors, *recipients) if (code := each.country) and code not in ("IGO", "NGO", "IMG")
-        ]
-        return Event(
-            type=what.type,
-            quad=ontology.quad(what.type),
-            modes=what.modes,
-            intensity=ontology.intensity(what.type, what.modes),
-            realis=what.realis,
-            confidence=reading.confidence,
-            trigger=span(*reading.trigger),
-            sentence=Span(sentence, piece.start, piece.end, piece.field),
-            codes=ontology.crosswalk(
-                what.type,
-                what.modes,
-                what.realis,
-                [each.sector for each in actors],
-                [each.sector for each in recipients],
-                dead.min if dead else None,
-                sentence[slice(*reading.trigger)],
-            ),
-            crosswalk=ontology.CROSSWALK_VERSION,
-            model=self.model,
-            actors=actors,
-            recipients=recipients,
-            location=_location(places, countries, (sentence, headline)),
-            date=_date(dates, published, what.realis == "future"),
-            dead=dead,
-            injured=injured,
-            claimed_by=tuple(span(argument.start, argument.end) for argument in roles["claimed_by"]),
-        )
-
 
 def _moment(published: Published) -> datetime | None:
     if isinstance(published, str):
@@ -221,42 +187,3 @@ def _moment(published: Published) -> datetime | None:
     if published is None or isinstance(published, datetime):
         return published
     return datetime(published.year, published.month, published.day, tzinfo=UTC)
-
-
-def _location(places: Sequence[Span], actors: Sequence[str], around: Sequence[str]) -> Location | None:
-    """The first mention is the most specific one; the others, and the countries of the actors and of the texts around it,
-    tell which place of that name it is."""
-    if not places:
-        return None
-    at = places[0]
-    hints = dict.fromkeys([*actors, *(country for text in around for country in resolve.countries_named(text))])
-    place = resolve.resolve_place([span.text for span in places], list(hints))
-    if place is None:
-        return Location(at.text, at.start, at.end, at.field)
-    return Location(
-        at.text,
-        at.start,
-        at.end,
-        at.field,
-        name=place.name,
-        country=place.country,
-        admin1=place.admin1,
-        lat=place.lat,
-        lon=place.lon,
-        geonames_id=place.geonames_id,
-        precision=place.precision,
-    )
-
-
-def _date(dates: Sequence[Span], published: datetime | None, future: bool) -> EventDate | None:
-    if not dates:
-        return None
-    at = dates[0]
-    return EventDate(at.text, at.start, at.end, at.field, *resolve.resolve_date(at.text, published, future))
-
-
-def _count(counts: Sequence[Span]) -> Count | None:
-    if not counts:
-        return None
-    at = counts[0]
-    return Count(at.text, at.start, at.end, at.field, *resolve.resolve_count(at.text))

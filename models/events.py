@@ -27,11 +27,29 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Actor(Span):
-    """Who acted, or to whom. `country` and `sector` are null where they cannot be known; `confidence` is 0 to 1."""
+    """Who acted, or to whom. `country` and `sector` are null where they cannot be known.
+
+    `confidence` is the probability (0 to 1) that these words are the actor, `code_confidence` says how far country and sector
+    are to be trusted; `refers_to` are the fuller mentions by which "he", "the group" or a surname were read.
+    """
 
     country: str | None = None
     sector: str | None = None
     confidence: float = 0.0
+    code_confidence: float = 0.0
+    refers_to: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why an argument was resolved as it was: the rule in plain words, the other mentions used, the candidates refused.
+
+    `rule` is empty where the words tell nothing.
+    """
+
+    rule: str
+    refers_to: tuple[Span, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

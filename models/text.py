@@ -69,6 +69,8 @@ _DATELINE = re.compile(
     rf"(?:(?:{_CAPITALS}{_MORE}(?:\s{{0,3}}{_AGENCY})?|(?:{_PLACE}(?: \d{{1,2}})?{_MORE}\s{{0,3}})?{_AGENCY}|{_PLACE}, {_DAY})"
     rf"\s{{0,3}}(?:--?|[–—―_])|{_PLACE}{_MORE}\s{{0,3}}/[A-Z]\w+/\.?)\s+(?=[^\sa-z])"
 )
+# What follows the place in a dateline: the agency, a day, a dash.
+_NO_PLACE = re.compile(rf",?\s*{_AGENCY}|,?\s+{_DAY}|\s+\d|\s*(?:--?(?!\w)|[–—―_/])")
 _SPACE = re.compile(r"\s")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_LATIN = re.compile(r"[^\W\d_a-zA-Z\u00aa-\u024f\u1e00-\u1eff]+")
@@ -154,6 +156,15 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, at
         start = at
     yield start, end
+
+
+def dateline(text: str) -> str | None:
+    """The place that the text is dated from, as written: "AMMAN, Jordan" of "AMMAN, Jordan, May 14 (AFP) -- ", or None."""
+    match = _DATELINE.match(text.lstrip())
+    if match is None:
+        return None
+    place = _NO_PLACE.split(match[0].strip(), maxsplit=1)[0].strip(" ,.")
+    return place or None
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -27,6 +27,8 @@ from ingest.cli.values import parse_when
 
 if TYPE_CHECKING:
     from models import Coder
+    from models.assemble import Assembly
+    from models.events import Event
 
 # A line is held in memory as a whole; this is far more than any article.
 _LINE_LIMIT = 64 * 1024 * 1024
@@ -94,11 +96,12 @@ def code_lines(
     min_confidence: float | None,
     published: datetime | None,
     on_error: Callable[[str, str], None],
+    explain: bool = False,
 ) -> Iterator[str]:
     """A line of ASCII JSON for each readable one of `lines`, in their order; `not_coded` says why a text was not read.
 
     `lines` come with their place in the input, for `on_error(place, what is wrong)`; `published` stands in where a line
-    has none.
+    has none. With `explain` each event says under `why` how its arguments were resolved.
     """
     asked: deque[Request] = deque()
 
@@ -119,12 +122,25 @@ def code_lines(
 
     from models.text import uncodable
 
-    for events in coder.code_many(requests(), min_confidence=min_confidence):
+    for coded in coder.explain_many(requests(), min_confidence=min_confidence):
         request = asked.popleft()
-        answer: dict[str, object] = {"id": request.id, "events": [event.to_dict() for event in events]}
-        if not events and (reason := uncodable(request.text, request.title or "")):
+        answer: dict[str, object] = {
+            "id": request.id,
+            "events": [_as_dict(event, coded, explain) for event in coded.events],
+        }
+        if not coded.events and (reason := uncodable(request.text, request.title or "")):
             answer["not_coded"] = reason
         yield json.dumps(answer, allow_nan=False)
+
+
+def _as_dict(event: Event, coded: Assembly, explain: bool) -> dict[str, object]:
+    if not explain:
+        return event.to_dict()
+    reasons = [
+        {"role": role, "text": span.text, "start": span.start, "end": span.end, "field": span.field, **asdict(why)}
+        for role, span, why in coded.reasons(event)
+    ]
+    return {**event.to_dict(), "why": reasons}
 
 
 def code(
@@ -152,6 +168,13 @@ def code(
         typer.Option("--published", metavar="DATE", help="When the text was published, for words like 'yesterday'."),
     ] = None,
     min_confidence: ConfidenceOption = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Say of each argument by which rule it was resolved, from which words, and what was refused.",
+        ),
+    ] = False,
     model: ModelOption = None,
     profile: ProfileOption = None,
     format: Annotated[
@@ -172,6 +195,7 @@ def code(
       echo "Rebels shelled Goma on Friday, killing 12." | conflictwire code
       conflictwire code --published 2026-11-24 --format json report.txt
       conflictwire code --jsonl < articles.jsonl > events.jsonl
+      conflictwire code --explain report.txt
     """
     session = session_of(ctx)
     if jsonl and format == "text":
@@ -188,7 +212,7 @@ def code(
     paths = files or [Path("-")]
     if jsonl:
         lines = _numbered_lines(paths)
-        for answer in code_lines(lines, session.coder(model, profile), threshold, when, wrong):
+        for answer in code_lines(lines, session.coder(model, profile), threshold, when, wrong, explain):
             write_line(answer)
     else:
         coder = session.coder(model, profile)
@@ -198,7 +222,7 @@ def code(
             except UnicodeDecodeError as error:
                 wrong(str(path), f"not UTF-8 at byte {error.start + 1}: convert it first, for example with iconv")
                 continue
-            _show(ctx, coder, path, text, when, threshold, format or "text", len(paths) > 1)
+            _show(ctx, coder, path, text, when, threshold, format or "text", len(paths) > 1, explain)
     if failed:
         raise typer.Exit(1)
 
@@ -223,26 +247,30 @@ def _show(
     threshold: float | None,
     format: TextFormat,
     named: bool,
+    explain: bool,
 ) -> None:
     from rich.text import Text
 
-    from ingest.render import print_event, safe
+    from ingest.render import print_event, print_reasons, safe
     from models.text import uncodable
 
     session = session_of(ctx)
-    events = coder.code(text, published=when, min_confidence=threshold)
+    coded = next(coder.explain_many([Request(str(path), text, None, when)], min_confidence=threshold))
+    events = coded.events
     what = "the text" if str(path) == "-" else str(path)
     reason = None if events else uncodable(text)
     if reason:
         session.say(f"{what} was not coded ({reason}): the coder reads English", style="yellow")
     if format == "json":
         for event in events:
-            write_line(json.dumps({"file": str(path), **event.to_dict()}, allow_nan=False))
+            write_line(json.dumps({"file": str(path), **_as_dict(event, coded, explain)}, allow_nan=False))
         return
     if named:
         session.out.print(Text(safe(f"{path}:"), style="bold"), soft_wrap=True)
     for event in events:
         print_event(session.out, event)
+        if explain:
+            print_reasons(session.out, coded.reasons(event))
     if not events and not reason:
         session.say(f"no events in {what}", style="dim")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
@@ -33,7 +33,13 @@ class ActorCode:
     country: str | None
     sector: str | None
     confidence: float
+    # In plain words, for `code --explain`: what each of the two was read by, and what else the words can mean.
+    rule: str = field(default="", compare=False)
+    refused: tuple[str, ...] = field(default=(), compare=False)
 
+
+# Bodies that stand where a country would.
+BODIES = frozenset({"IGO", "NGO", "IMG"})
 
 # How far each rule is to be trusted.
 _NAMED = 0.95  # a group, organisation or leader of the lexicon
@@ -45,6 +51,12 @@ _CITY = 0.55  # the country is that of a town in the gazetteer
 _ADJECTIVE = 0.5  # nothing but an adjective: "Iranian"
 _SHAPE = 0.35  # an unknown noun that looks like people
 _NOUN_ONLY = 0.6  # a sector and no country
+
+_RULES = {
+    _NAMED: "named in the lists", _MODIFIED: "noun and the country beside it", _STATE: "state or seat of its government",
+    _ELSEWHERE: "people, or a country behind a preposition", _CITY: "country of a town", _ADJECTIVE: "adjective alone",
+    _SHAPE: "noun that looks like people", _NOUN_ONLY: "noun alone", 0.0: "",
+}  # fmt: skip
 
 # An actor is a short phrase; more of it would only be paid for.
 _MOST_CHARACTERS = 240
@@ -70,6 +82,7 @@ class _Piece(NamedTuple):
 
     meaning: Meaning | None
     words: tuple[Token, ...]
+    others: tuple[Meaning, ...] = ()  # what else the words can mean
 
     @property
     def key(self) -> str:
@@ -88,57 +101,95 @@ class _Reading(NamedTuple):
     weak: bool = True  # a better sector may replace this one
 
 
-def resolve_actor(text: str, published: date | None = None) -> ActorCode:
+def resolve_actor(text: str, published: date | None = None, near: tuple[str, ...] = ()) -> ActorCode:
     """Country and sector of an actor as the text names it: "Turkish-backed Syrian rebels" is SYR, REB.
 
     `published` decides who held office and which state a movement was in ("Taliban"); without it the latest reading counts.
-    Never raises for any string.
+    `near` are the countries that the article names, the nearest first: of two bodies of one name ("Congress") the one there is
+    meant. Never raises for any string.
     """
-    return _resolve(text[:_MOST_CHARACTERS], published)
+    return _resolve(text[:_MOST_CHARACTERS], published, near)
 
 
 @lru_cache(maxsize=16384)
-def _resolve(text: str, published: date | None) -> ActorCode:
-    reading = _phrase(_pieces(text, published))
+def _resolve(text: str, published: date | None, near: tuple[str, ...]) -> ActorCode:
+    pieces = _pieces(text, published, near)
+    reading = _phrase(pieces)
+    if pieces and all(p.meaning is None and (p.key in _WORDS["numbers"] or p.key.isdigit()) for p in pieces):
+        reading = _Reading(sector="CVL", sector_trust=_SHAPE)  # "kills 3"
     sector = reading.sector
-    if reading.country in ("IGO", "NGO", "IMG") and sector not in _ARMED_BODIES:
+    if reading.country in BODIES and sector not in _ARMED_BODIES:
         sector = None
     trusts = [reading.country_trust] if reading.country else []
     if sector:
         trusts.append(reading.sector_trust if reading.country else min(reading.sector_trust, _NOUN_ONLY))
-    return ActorCode(reading.country, sector, round(min(trusts, default=0.0), 2))
+    rules = dict.fromkeys(_RULES[trust] for trust in trusts)
+    refused = dict.fromkeys(_told(piece, meaning) for piece in pieces for meaning in piece.others)
+    return ActorCode(reading.country, sector, round(min(trusts, default=0.0), 2), " and ".join(rules), tuple(refused))
 
 
-def _pieces(text: str, published: date | None) -> list[_Piece]:
+def _told(piece: _Piece, meaning: Meaning) -> str:
+    words = " ".join(word.raw for word in piece.words)
+    years = "" if meaning.end == date.max else f", until {meaning.end.year}"
+    return f"{words} ({meaning.country or '-'}/{meaning.sector or '-'}{years})"
+
+
+def _pieces(text: str, published: date | None, near: tuple[str, ...]) -> list[_Piece]:
     words = tokens(_QUANTITY.sub("", text))[:_MOST_TOKENS]
     caps = len(words) > 1 and text.isupper()
     known: Lexicon = lexicon()
     pieces: list[_Piece] = []
     at = 0
     while at < len(words):
-        meanings, length = known.longest(words, at, caps)
-        meaning = _choose(meanings, published)
-        if meaning and meaning.kind is Kind.PERSON and length == 1 and pieces and _is_first_name(pieces[-1], words[at]):
-            meaning = None
-        pieces.append(_Piece(meaning, tuple(words[at : at + length])))
+        meanings, length = _longest(known, words, at, caps)
+        meaning = _choose(meanings, published, near)
+        if meaning and meaning.kind is Kind.PERSON and length == 1:
+            surnamed = pieces and _is_first_name(pieces[-1], words[at])
+            if surnamed or _first_name_of(words, at, known):
+                meaning = None
+        others = tuple(m for m in meanings if meaning and (m.country, m.sector) != (meaning.country, meaning.sector))
+        pieces.append(_Piece(meaning, tuple(words[at : at + length]), others))
         at += length
     return pieces
+
+
+def _longest(known: Lexicon, words: list[Token], at: int, caps: bool) -> tuple[tuple[Meaning, ...], int]:
+    """What starts there; a noun ends where a longer name begins: "opposition" before "Movement for Democratic Change"."""
+    meanings, length = known.longest(words, at, caps)
+    if length > 1 and all(meaning.kind is Kind.NOUN for meaning in meanings):
+        for inside in range(at + 1, at + length):
+            named, reach = known.longest(words, inside, caps)
+            if inside + reach > at + length and any(meaning.kind is Kind.NAME for meaning in named):
+                return known.longest(words[:inside], at, caps)
+    return meanings, length
+
+
+def _first_name_of(words: Sequence[Token], at: int, known: Lexicon) -> bool:
+    """Whether a leader's surname is here the first name of somebody else: "Ahmed Bashir"."""
+    if words[at].possessive or at + 1 == len(words) or words[at + 1].before or not words[at + 1].raw[0].isupper():
+        return False
+    after, _ = known.longest(list(words), at + 1, False)
+    return all(meaning.kind is Kind.PERSON for meaning in after)
 
 
 def _is_first_name(piece: _Piece, surname: Token) -> bool:
     """Whether the piece before a leader's surname is the first name of somebody else: "Richard Bennett"."""
     word = piece.words[-1]
-    known = piece.meaning is not None or word.key in _WORDS["titles"] or word.key.endswith(("ed", "ing"))
+    known = (
+        piece.meaning is not None
+        or word.key in _WORDS["titles"]
+        or (word.raw.islower() and word.key.endswith(("ed", "ing")))
+    )
     return not known and word.raw[:1].isupper() and not word.possessive and not surname.before and len(word.raw) > 1
 
 
-def _choose(meanings: Sequence[Meaning], published: date | None) -> Meaning | None:
-    """The reading in force; a leader out of office is one of the notables."""
-    for meaning in meanings:
-        if meaning.holds(published):
-            return meaning
+def _choose(meanings: Sequence[Meaning], published: date | None, near: Sequence[str]) -> Meaning | None:
+    """The reading in force, of several the one nearest; a leader out of office is one of the notables."""
     if not meanings:
         return None
+    if holding := [meaning for meaning in meanings if meaning.holds(published)]:
+        distance = {country: number for number, country in enumerate(near)}
+        return min(holding, key=lambda meaning: distance.get(meaning.country or "", len(distance)))
     past = max(meanings, key=lambda meaning: meaning.end)
     if past.kind is Kind.PERSON and past.sector in _HOLDS_OFFICE and (published or past.end == date.max):
         return replace(past, sector="ELI")
@@ -199,6 +250,9 @@ def _complemented(head: _Reading, headed: bool, preposition: str, rest: Sequence
     """
     inner = _phrase(rest)
     country, trust, sector, sector_trust, weak = head
+    if sector == "OPP" and weak and inner.sector in _HOLDS_OFFICE:
+        sector = "CVL"  # "supporters of the government"
+        return _Reading(country or inner.country, trust or inner.country_trust, sector, sector_trust, False)
     if preposition in ("of", "from", "for", "guarding") and inner.sector:
         bare_state = inner.sector == "GOV" and inner.sector_trust == _STATE
         if head.sector is None:
@@ -212,8 +266,19 @@ def _complemented(head: _Reading, headed: bool, preposition: str, rest: Sequence
             sector, sector_trust, weak = inner.sector, inner.sector_trust, False
     if country is None and (preposition != "for" or weak or head.weak):
         country, trust = inner.country, min(inner.country_trust, _NAMED if preposition == "of" else _ELSEWHERE)
+        if country == "IMG" and preposition in _WORDS["loyal"]:
+            country, trust = None, 0.0  # "fighters linked to Islamic State" are at home where they fight
         if country is None:
             country, trust = _town(rest)
+    elif (
+        preposition in ("of", "for")
+        and trust == _NAMED
+        and country not in BODIES
+        and rest
+        and rest[0].words[0].raw[0].isupper()
+    ):
+        # "Communist Party of Nepal": whose it is stands behind a name that others bear too.
+        country = inner.country or country
     if sector is None and country and headed:
         sector, sector_trust = "GOV", _ADJECTIVE  # "the head of Russia's Belgorod region"
     return _Reading(country, trust, sector, sector_trust, weak)
@@ -286,12 +351,14 @@ def _sector(pieces: Sequence[_Piece], former: bool) -> tuple[str | None, float, 
 
 
 def _of_person(before: Sequence[_Piece], sector: str | None, former: bool) -> str | None:
-    """A leader's sector: one whom the text gives an office has it, whatever the list of terms says."""
+    """A leader's sector: one whom the text gives an office or a rank has it, whatever the list of terms says."""
     if former and sector in _HOLDS_OFFICE:
         return "ELI"
-    title = before[-1].meaning if before else None
-    if sector == "ELI" and not former and title and title.kind is Kind.NOUN and title.sector in _HOLDS_OFFICE:
-        return title.sector
+    said = [piece.meaning.sector for piece in before if piece.meaning and piece.meaning.kind is Kind.NOUN]
+    if "OPP" in said:
+        return "OPP"
+    if said and (said[-1] in ("MIL", "COP") or (sector == "ELI" and not former and said[-1] in _HOLDS_OFFICE)):
+        return said[-1]
     return sector
 
 
@@ -315,8 +382,11 @@ def _country(pieces: Sequence[_Piece], owner: int | None) -> _Reading:
     """The country that the phrase gives: of the name that is its head, of a possessor, of an adjective, of a town."""
     if owner is not None and (named := pieces[owner].meaning) and named.country and named.kind is not Kind.NOUN:
         # "Bangladeshi blue helmets" are Bangladesh's, as they are the United Nations'.
-        nation = next((p.meaning.country for p in pieces if p.meaning and p.meaning.kind is Kind.ADJECTIVE), None)
-        return _Reading(nation if nation and named.country == "IGO" else named.country, _NAMED)
+        # So is a party that others have by the same name: "Norway's Labour Party".
+        nation = next((p.meaning.country for p in pieces if p.meaning and _owns(p)), None)
+        return _Reading(
+            nation if nation and (named.country == "IGO" or named.sector == "PTY") else named.country, _NAMED
+        )
     best: tuple[int, str, float] | None = None
     for piece in pieces:
         meaning = piece.meaning
@@ -333,6 +403,11 @@ def _country(pieces: Sequence[_Piece], owner: int | None) -> _Reading:
         return _Reading()
     unknown = [piece for piece in pieces if piece.meaning is None]
     return _Reading(*_town(unknown, 50_000, others=any(piece.possessive for piece in unknown)))
+
+
+def _owns(piece: _Piece) -> bool:
+    kind = piece.meaning.kind if piece.meaning else None
+    return kind is Kind.ADJECTIVE or (kind is Kind.COUNTRY and piece.possessive)
 
 
 def _nameless(pieces: Sequence[_Piece], found: _Reading) -> _Reading:

@@ -49,12 +49,17 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word: as written, folded, whether `'s` follows it, and the punctuation before it ("-", "," or "(")."""
+    """A word: as written, folded, whether `'s` follows it, the punctuation before it ("-", "," or "("), and where it stands.
+
+    `end` lies behind the `'s`.
+    """
 
     raw: str
     key: str
     possessive: bool
     before: str
+    start: int = 0
+    end: int = 0
 
 
 _TOKEN = re.compile(
@@ -74,11 +79,11 @@ def tokens(text: str) -> list[Token]:
             mark = match["mark"]
             before = _MARKS.get(mark, ",")
             if before == "and":
-                found.append(Token(mark, "and", False, ""))
+                found.append(Token(mark, "and", False, "", match.start(), match.end()))
                 before = ""
             continue
         key = word.lower() if word.isascii() and word.isalnum() else fold(word)
-        found.append(Token(word, key, match["possessive"] is not None, before))
+        found.append(Token(word, key, match["possessive"] is not None, before, match.start(), match.end()))
         before = ""
     return found
 

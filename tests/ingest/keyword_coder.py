@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ingest.records import Article
 from ingest.settings import Settings
+from models.assemble import Assembly
 from models.events import AcledCode, Actor, Codes, Count, Event, Field, ModelInfo, Realis, Span
 
 # The driver's log shows what `ingest` says.
@@ -49,12 +50,17 @@ class KeywordCoder:
                 raise ValueError("poison in the batch")
             yield self.events(article.text, article.title, min_confidence)
 
+    def explain_many(self, articles: Iterable[Article], *, min_confidence: float | None = None) -> Iterator[Assembly]:
+        for events in self.code_many(articles, min_confidence=min_confidence):
+            yield Assembly(events)
+
     def code(
         self,
         text: str,
         title: str | None = None,
         published: datetime | None = None,
         min_confidence: float | None = None,
+        url: str | None = None,
     ) -> list[Event]:
         self.alone.append(text)
         if "POISON" in text.replace("BATCHPOISON", ""):

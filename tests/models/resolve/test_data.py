@@ -4,7 +4,7 @@ import pytest
 
 from models.ontology import TYPES
 from models.resolve import gazetteer
-from models.resolve.lexicon import rows
+from models.resolve.lexicon import rows, tokens
 from models.resolve.text import fold
 
 SECTORS = set("GOV MIL COP SPY JUD LEG REB UAF OPP PTY ELI REL EDU BUS MED LAB CRM REF CVL".split())
@@ -30,7 +30,20 @@ def test_every_group_and_organisation_has_a_known_country_and_sector(file: str) 
         assert DAY.fullmatch(first) and DAY.fullmatch(last), names
 
 
+@pytest.mark.parametrize("file", ["groups", "organisations"])
+def test_no_name_stands_for_two_at_the_same_time(file: str) -> None:
+    seen: dict[tuple[str, bool], list[tuple[str, str]]] = {}
+    for _, _, names, first, last in rows(file):
+        # As text, a year or month ends after all its days.
+        period = (first, f"{last or 9999}-99")
+        for name in names.split("|"):
+            earlier = seen.setdefault((" ".join(token.key for token in tokens(name)), name.isupper()), [])
+            assert not any(period[0] <= end and start <= period[1] for start, end in earlier), name
+            earlier.append(period)
+
+
 def test_there_are_enough_groups_and_leaders() -> None:
+    assert len({row[2].split("|")[0] for row in rows("groups")}) >= 900
     assert sum(row[2].count("|") + 1 for row in rows("groups")) > 1500
     assert sum(1 for _ in rows("leaders")) > 500
 

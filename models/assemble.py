@@ -1,0 +1,175 @@
+"""From the readings of an article's sentences to its events: spans become actors, places, days and numbers, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models import ontology, resolve
+from models.arguments import Argument
+from models.events import Actor, Count, Event, EventDate, Location, ModelInfo, Realis, Span, Why
+from models.reader import Reading
+from models.resolve.actors import BODIES
+from models.resolve.article import Article, Party
+
+# These are done from afar to people of another country: "Israeli air strike kills 12".
+_FROM_AFAR = frozenset({"aerial", "drone", "heavy-weapons"})
+_FOREIGN_ATTACKERS = frozenset({"MIL", "GOV", "IGO"})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A sentence of the article, and what the network read in it."""
+
+    sentence: Span
+    readings: Sequence[Reading]
+
+
+@dataclass(slots=True)
+class Assembly:
+    """The events of one article, in the order of its sentences, and why each argument was resolved as it was."""
+
+    events: list[Event] = field(default_factory=list)
+    why: dict[Span, Why] = field(default_factory=dict)
+
+    def reasons(self, event: Event) -> list[tuple[str, Actor | Location | EventDate | Count, Why]]:
+        """Each resolved argument of one of the events, with its role and why it was resolved so."""
+        sides = [("actor", actor) for actor in event.actors] + [("recipient", actor) for actor in event.recipients]
+        single = [("location", event.location), ("date", event.date), ("dead", event.dead), ("injured", event.injured)]
+        return [(role, found, self.why[found]) for role, found in (*sides, *single) if found is not None]
+
+
+def assemble(article: Article, told: Sequence[Told], model: ModelInfo) -> Assembly:
+    """Resolve the arguments of all the readings of one article."""
+    assembly = Assembly()
+    resolver = Resolver(article, model, assembly.why)
+    for each in told:
+        for reading in each.readings:
+            assembly.events.append(resolver.event(each.sentence, reading))
+    return assembly
+
+
+class Resolver:
+    """Resolves the arguments of one article's events; `why` takes down the reasons."""
+
+    def __init__(self, article: Article, model: ModelInfo, why: dict[Span, Why]) -> None:
+        self._article, self._model, self._why = article, model, why
+
+    def event(self, sentence: Span, reading: Reading) -> Event:
+        what = reading.kind
+        trigger = _span(sentence, *reading.trigger)
+        spans = {role: [_span(sentence, a.start, a.end) for a in found] for role, found in reading.arguments.items()}
+        sides = {role: self.parties(spans[role]) for role in ("actor", "recipient")}
+        named = [party.code.country for side in sides.values() for party in side if party.code.country]
+        location = self.location(spans["location"], [code for code in named if code not in BODIES], sentence)
+        attackers = _foreign_attackers(sides["actor"]) if _FROM_AFAR & {*what.modes} else []
+        actors = self._actors(sentence, reading, "actor", sides["actor"], location, ())
+        recipients = self._actors(sentence, reading, "recipient", sides["recipient"], location, attackers)
+        dead, injured = self.count(spans["dead"], "dead"), self.count(spans["injured"], "injured")
+        return Event(
+            type=what.type,
+            quad=ontology.quad(what.type),
+            modes=what.modes,
+            intensity=ontology.intensity(what.type, what.modes),
+            realis=what.realis,
+            confidence=reading.confidence,
+            trigger=trigger,
+            sentence=sentence,
+            codes=ontology.crosswalk(
+                what.type,
+                what.modes,
+                what.realis,
+                [each.sector for each in actors],
+                [each.sector for each in recipients],
+                dead.min if dead else None,
+                trigger.text,
+            ),
+            crosswalk=ontology.CROSSWALK_VERSION,
+            model=self._model,
+            actors=actors,
+            recipients=recipients,
+            location=location,
+            date=self.date(spans["date"], what.realis, sentence),
+            dead=dead,
+            injured=injured,
+            claimed_by=tuple(spans["claimed_by"]),
+        )
+
+    def parties(self, spans: Sequence[Span]) -> list[Party]:
+        return [self._article.party(span) for span in spans]
+
+    def _actors(
+        self,
+        sentence: Span,
+        reading: Reading,
+        role: str,
+        parties: Sequence[Party],
+        location: Location | None,
+        not_of: Sequence[str],
+    ) -> tuple[Actor, ...]:
+        found = []
+        for argument, party in zip(reading.arguments[role], parties, strict=True):
+            span = _span(sentence, argument.start, argument.end)
+            whole = self._article.at_home(party, span, location.country if location else None, sentence, not_of)
+            found.append(self._actor(span, argument, whole))
+        return tuple(found)
+
+    def _actor(self, span: Span, argument: Argument, party: Party) -> Actor:
+        code = party.code
+        actor = Actor(
+            span.text, span.start, span.end, span.field, code.country, code.sector, argument.confidence,
+            code_confidence=code.confidence, refers_to=party.refers_to,
+        )  # fmt: skip
+        self._why[actor] = Why(party.rule, party.refers_to, party.refused)
+        return actor
+
+    def location(self, spans: Sequence[Span], actors: Sequence[str], sentence: Span) -> Location | None:
+        """The first mention is the most specific one; the others and what the article names around tell which it is."""
+        if not spans:
+            return None
+        at = spans[0]
+        place = resolve.resolve_place([span.text for span in spans], self._article.hints(actors, sentence))
+        if place is None:
+            location = Location(at.text, at.start, at.end, at.field)
+            self._why[location] = Why("no place of that name")
+            return location
+        location = Location(
+            at.text, at.start, at.end, at.field,
+            name=place.name, country=place.country, admin1=place.admin1, lat=place.lat, lon=place.lon,
+            geonames_id=place.geonames_id, precision=place.precision,
+        )  # fmt: skip
+        self._why[location] = Why(getattr(place, "rule", ""), tuple(spans[1:]), getattr(place, "refused", ()))
+        return location
+
+    def date(self, spans: Sequence[Span], realis: Realis, sentence: Span) -> EventDate | None:
+        """The first date phrase, seen from the day of publication."""
+        if not spans:
+            return None
+        at = spans[0]
+        date = EventDate(
+            at.text,
+            at.start,
+            at.end,
+            at.field,
+            *resolve.resolve_date(at.text, self._article.published, realis == "future"),
+        )
+        self._why[date] = Why("")
+        return date
+
+    def count(self, spans: Sequence[Span], role: Literal["dead", "injured"]) -> Count | None:
+        """The first phrase that counts persons."""
+        if not spans:
+            return None
+        at = spans[0]
+        count = Count(at.text, at.start, at.end, at.field, *resolve.resolve_count(at.text))
+        self._why[count] = Why("")
+        return count
+
+
+def _span(sentence: Span, start: int, end: int) -> Span:
+    return Span(sentence.text[start:end], sentence.start + start, sentence.start + end, sentence.field)
+
+
+def _foreign_attackers(parties: Sequence[Party]) -> list[str]:
+    return [p.code.country for p in parties if p.code.country and p.code.sector in _FOREIGN_ATTACKERS]
