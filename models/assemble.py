@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from models import ontology, resolve
+from models import ontology
 from models.arguments import Argument
 from models.events import Actor, Count, Event, EventDate, Location, ModelInfo, Realis, Span, Why
 from models.reader import Reading
 from models.resolve.actors import BODIES
 from models.resolve.article import Article, Party
+from models.resolve.casualties import count_reading
+from models.resolve.dates import ahead, date_reading
+from models.resolve.places import resolve_place
 
 # These are done from afar to people of another country: "Israeli air strike kills 12".
 _FROM_AFAR = frozenset({"aerial", "drone", "heavy-weapons"})
@@ -55,6 +58,7 @@ class Resolver:
 
     def __init__(self, article: Article, model: ModelInfo, why: dict[Span, Why]) -> None:
         self._article, self._model, self._why = article, model, why
+        self._dated: tuple[str, str] | None = None
 
     def event(self, sentence: Span, reading: Reading) -> Event:
         what = reading.kind
@@ -129,7 +133,7 @@ class Resolver:
         if not spans:
             return None
         at = spans[0]
-        place = resolve.resolve_place([span.text for span in spans], self._article.hints(actors, sentence))
+        place = resolve_place([span.text for span in spans], self._article.hints(actors, sentence))
         if place is None:
             location = Location(at.text, at.start, at.end, at.field)
             self._why[location] = Why("no place of that name")
@@ -143,18 +147,17 @@ class Resolver:
         return location
 
     def date(self, spans: Sequence[Span], realis: Realis, sentence: Span) -> EventDate | None:
-        """The first date phrase, seen from the day of publication."""
+        """The first date phrase, seen from the day of publication where the report was written, or from the date before it."""
         if not spans:
             return None
         at = spans[0]
-        date = EventDate(
-            at.text,
-            at.start,
-            at.end,
-            at.field,
-            *resolve.resolve_date(at.text, self._article.published, realis == "future"),
-        )
-        self._why[date] = Why("")
+        start = at.start - sentence.start
+        future = ahead(sentence.text, start, start + len(at.text), realis)
+        reading = date_reading(at.text, self._article.written, future, self._dated)
+        date = EventDate(at.text, at.start, at.end, at.field, reading.earliest, reading.latest)
+        if reading.earliest and reading.latest:
+            self._dated = (reading.earliest, reading.latest)
+        self._why[date] = Why(reading.rule)
         return date
 
     def count(self, spans: Sequence[Span], role: Literal["dead", "injured"]) -> Count | None:
@@ -162,8 +165,9 @@ class Resolver:
         if not spans:
             return None
         at = spans[0]
-        count = Count(at.text, at.start, at.end, at.field, *resolve.resolve_count(at.text))
-        self._why[count] = Why("")
+        reading = count_reading(at.text, role)
+        count = Count(at.text, at.start, at.end, at.field, reading.min, reading.max)
+        self._why[count] = Why(reading.rule)
         return count
 
 

@@ -22,6 +22,7 @@ from models.resolve.gazetteer import countries
 from models.resolve.lexicon import Kind, Token, lexicon, tokens
 from models.resolve.places import Place, resolve_place
 from models.resolve.text import fold, read_data
+from models.resolve.zones import local_time
 from models.text import dateline
 
 _WORDS = tomllib.loads(read_data("references.toml"))
@@ -205,6 +206,13 @@ class Article:
         parts = [part.strip() for part in words.split(",") if part.strip()]
         parts = [part.title() if part.isupper() and len(part) > 3 else part for part in parts]
         return resolve_place(parts, [self.publisher] if self.publisher else []) if parts else None
+
+    @cached_property
+    def written(self) -> datetime | None:
+        """The time of publication by the clock of the dateline: "today" is that day."""
+        if self.published is None or self.dateline is None:
+            return self.published
+        return local_time(self.published, self.dateline.country, self.dateline.lon, self.dateline.admin1)
 
     @cached_property
     def publisher(self) -> str | None:

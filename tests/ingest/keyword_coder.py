@@ -12,7 +12,7 @@ from datetime import datetime
 from ingest.records import Article
 from ingest.settings import Settings
 from models.assemble import Assembly
-from models.events import AcledCode, Actor, Codes, Count, Event, Field, ModelInfo, Realis, Span
+from models.events import AcledCode, Actor, Codes, Count, Event, Field, ModelInfo, Realis, Span, Why
 
 # The driver's log shows what `ingest` says.
 log = logging.getLogger("ingest.keywords")
@@ -52,7 +52,8 @@ class KeywordCoder:
 
     def explain_many(self, articles: Iterable[Article], *, min_confidence: float | None = None) -> Iterator[Assembly]:
         for events in self.code_many(articles, min_confidence=min_confidence):
-            yield Assembly(events)
+            arguments = [part for event in events for part in (*event.actors, event.dead) if part]
+            yield Assembly(events, dict.fromkeys(arguments, Why("keyword", (), ("keystone",))))
 
     def code(
         self,

@@ -183,6 +183,26 @@ def test_events_of_files_can_be_had_as_json(tmp_path: Path) -> None:
     assert {event["file"] for event in events} == {str(file)}
 
 
+def test_the_reasons_can_be_read_below_each_event(tmp_path: Path) -> None:
+    file = tmp_path / "report.txt"
+    file.write_text(ARTICLE)
+    answer = call("code", "--explain", file)
+    assert answer.code == 0, answer.err
+    reasons = [line.strip() for line in answer.lines if "keyword" in line and "ASSAULT" not in line]
+    assert reasons[0] == "actor “Rebels” → XYZ/REB 0.00  keyword; refused: keystone"
+    assert reasons[1] == "dead “12” → 12  keyword; refused: keystone"
+
+
+def test_the_reasons_can_be_had_as_json() -> None:
+    (line,) = call("code", "--explain", "--jsonl", stdin=jsonl({"id": 1, "text": ARTICLE})).lines
+    first = json.loads(line)["events"][0]
+    assert [(why["role"], why["text"], why["rule"]) for why in first["why"]] == [
+        ("actor", "Rebels", "keyword"),
+        ("dead", "12", "keyword"),
+    ]
+    assert ARTICLE[first["why"][1]["start"] : first["why"][1]["end"]] == "12"
+
+
 def test_a_file_that_is_not_utf8_is_named_and_the_others_are_coded(tmp_path: Path) -> None:
     bad, good = tmp_path / "bad.txt", tmp_path / "good.txt"
     bad.write_bytes(b"caf\xe9 killed")

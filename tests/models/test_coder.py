@@ -44,6 +44,7 @@ def spans(event: Event) -> list[Span]:
         event.sentence,
         *event.actors,
         *event.recipients,
+        *(span for actor in (*event.actors, *event.recipients) for span in actor.refers_to),
         *event.claimed_by,
         *(span for mention in event.mentions for span in (mention.trigger, mention.sentence)),
         *(one for one in single if one is not None),
@@ -160,6 +161,17 @@ def test_no_text_is_too_strange(coder: Coder, text: str) -> None:
 def test_offsets_cut_what_the_event_says(coder: Coder, text: str, title: str | None) -> None:
     text = f"{text} Rebels shelled the town of Goma on Monday, {text[:20]} killing 12. {text}"
     check(coder.code(text, title, min_confidence=0.1), text, title)
+
+
+def test_every_argument_has_its_reason(coder: Coder) -> None:
+    (coded,) = coder.explain_many([{"text": TEXT, "title": TITLE, "published": "2026-11-20"}])
+    assert coded.events == coder.code(TEXT, TITLE, "2026-11-20")
+    reasons = [(event, *reason) for event in coded.events for reason in coded.reasons(event)]
+    resolved = [argument for event in coded.events for argument in spans(event) if type(argument) is not Span]
+    assert len(reasons) == len(resolved)
+    rules = {(role, argument.text): why.rule for _, role, argument, why in reasons}
+    assert "named in the lists" in rules["actor", "M23 rebels"]
+    assert rules["location", "Goma"] and rules["date", "Thursday"] and rules["dead", "at least 12 people"]
 
 
 def test_no_articles_give_no_events(coder: Coder) -> None:
