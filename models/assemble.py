@@ -155,7 +155,7 @@ class Resolver:
         future = ahead(sentence.text, start, start + len(at.text), realis)
         reading = date_reading(at.text, self._article.written, future, self._dated)
         date = EventDate(at.text, at.start, at.end, at.field, reading.earliest, reading.latest)
-        if reading.earliest and reading.latest:
+        if reading.earliest and reading.latest and not future:
             self._dated = (reading.earliest, reading.latest)
         self._why[date] = Why(reading.rule)
         return date

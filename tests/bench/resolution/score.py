@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -117,21 +117,36 @@ def all_answers() -> list[Answer]:
     return found
 
 
+class Share(NamedTuple):
+    """How many answers of a kind are right."""
+
+    right: int
+    asked: int
+
+    @property
+    def share(self) -> float:
+        return self.right / self.asked
+
+
+def right_of() -> dict[tuple[str, bool], Share]:
+    """What is right, by what was asked and whether its half was looked at."""
+    found: dict[tuple[str, bool], Share] = defaultdict(lambda: Share(0, 0))
+    for answer in all_answers():
+        key = answer.what, answer.looked_at
+        found[key] = Share(found[key].right + answer.right, found[key].asked + 1)
+    return dict(found)
+
+
 def main() -> None:
     """Print the share that is right, and with --wrong what is not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wrong", metavar="WHAT", help="list what is wrong: country, sector, place, date, count ...")
     wanted = parser.parse_args().wrong
-    totals: dict[str, Counter[tuple[bool, bool]]] = defaultdict(Counter)
-    for answer in all_answers():
-        totals[answer.what][answer.looked_at, answer.right] += 1
-        if wanted == answer.what and not answer.right and answer.looked_at:
+    for answer in all_answers() if wanted else ():
+        if answer.what == wanted and answer.looked_at and not answer.right:
             print(f"{answer.place}: {answer.expected}, found {answer.found}")
-    for what, counted in totals.items():
-        for half, looked_at in (("looked at", True), ("check", False)):
-            right, wrong = counted[looked_at, True], counted[looked_at, False]
-            if right + wrong:
-                print(f"{what:22}{half:10}{right / (right + wrong):.3f}  of {right + wrong}")
+    for (what, looked_at), share in right_of().items():
+        print(f"{what:22}{'looked at' if looked_at else 'check':10}{share.share:.3f}  of {share.asked}")
 
 
 if __name__ == "__main__":
