@@ -26,6 +26,7 @@ _AFTER = re.compile(
 # The tokeniser parts words at hyphens and stops; "year-old" without its number and "U" of "U.S." are no spans.
 _COMPOUND = re.compile(r"[\w'’]+(?:-[\w'’]+)*-$")
 _ABBREVIATION = re.compile(r"(?:(?<=\.[A-Z])|(?=\.[A-Z]))(?:\.[A-Z])*\.?(?![a-z])")
+_INSIDE_ABBREVIATION = re.compile(r"(?<![A-Za-z])[A-Z]\.[A-Z]\.|(?<=\.)[A-Z]\.[A-Z]\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def trim(text: str, start: int, end: int, role: str) -> tuple[int, int] | None:
         start -= len(compound[0])
     if text[start:end][-1:].isupper() and (rest := _ABBREVIATION.match(text, end)):
         end = rest.end()
+    while start > 1 and _INSIDE_ABBREVIATION.match(text, start - 2):
+        start -= 2
     pattern = _BEFORE_COUNT if role in ("dead", "injured") else _BEFORE
     if before := pattern.match(text, start, end):
         start = before.end()

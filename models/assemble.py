@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,6 +20,9 @@ from models.resolve.places import resolve_place
 # These are done from afar to people of another country: "Israeli air strike kills 12".
 _FROM_AFAR = frozenset({"aerial", "drone", "heavy-weapons"})
 _FOREIGN_ATTACKERS = frozenset({"MIL", "GOV", "IGO"})
+
+_ORDINAL = re.compile(r"(?:the )?(?:\d+(?:st|nd|rd|th)|first|second|third|(?:four|fif|six|seven|eigh|nin|ten)th)", re.I)
+_COUNTED = re.compile(r"\s+(?!(?:of|and|or|to|when|at|in|on|after|before|as|for|but|while|with)\b)[a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,10 @@ class Resolver:
             return None
         at = spans[0]
         start = at.start - sentence.start
+        if _ORDINAL.fullmatch(at.text) and _COUNTED.match(sentence.text, start + len(at.text)):
+            date = EventDate(at.text, at.start, at.end, at.field)
+            self._why[date] = Why("an ordinal that counts something else than days")
+            return date
         future = ahead(sentence.text, start, start + len(at.text), realis)
         reading = date_reading(at.text, self._article.written, future, self._dated)
         date = EventDate(at.text, at.start, at.end, at.field, reading.earliest, reading.latest)

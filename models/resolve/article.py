@@ -29,7 +29,8 @@ _WORDS = tomllib.loads(read_data("references.toml"))
 _PRONOUNS: dict[str, str] = {word: kind for kind, words in _WORDS["pronouns"].items() for word in words}
 _STANDS_FOR: dict[str, frozenset[str]] = {noun: frozenset(kinds) for noun, kinds in _WORDS["bodies"].items()}
 _POSSESSIVES = {"his": "person", "her": "person", "its": "body", "their": "group", "our": "speaker", "my": "speaker"}
-_DETERMINERS = frozenset({"the", "a", "an", "this", "that", "these", "those"})
+_DEFINITE = frozenset({"the", "this", "that", "these", "those"})
+_DETERMINERS = _DEFINITE | {"a", "an"}
 _BOTH, _BOTH_STATES, _BEFORE_BOTH = (frozenset(_WORDS["both"][key]) for key in ("words", "states", "before"))
 _ELSEWHERE = frozenset(_WORDS["elsewhere"]["words"])
 _TITLES = frozenset(_WORDS["titles"]["words"])
@@ -114,14 +115,16 @@ class Article:
             words = words[1:]
         keys = [word.key for word in words]
         at = self._at(span.field, span.start)
-        if kind := _PRONOUNS.get(" ".join(keys)):
+        kind = _PRONOUNS.get(keys[0]) if len(keys) == 1 and not _shouted(words[0]) else None
+        if kind:
             return self._pronoun(kind, at) or Party(own, "pronoun without anyone named before")
         if party := self._same_name(span, own, words, at):
             return party
         if own.country or not words:
             return Party(own, own.rule)
         head = keys[-1]
-        if len(keys) > 1 and (kind := _POSSESSIVES.get(keys[0])) and (owner := self._pronoun(kind, at)):
+        kind = _POSSESSIVES.get(keys[0] if len(keys) > 1 else self._word_before(span))
+        if kind and (owner := self._pronoun(kind, at)):
             sector = own.sector or owner.code.sector
             code = replace(owner.code, sector=sector, confidence=min(owner.code.confidence, own.confidence or 1.0))
             return Party(code, f"{own.rule or 'noun'}; its owner named before", owner.refers_to)
@@ -132,7 +135,8 @@ class Article:
         if any(_a_name(word) for word in words):
             return Party(own, own.rule)
         if own.sector in _BODIES and not _ELSEWHERE.intersection(keys):
-            return self._same_sector(own, set(keys), at) or Party(own, own.rule)
+            definite = self._word_before(span) in _DEFINITE or tokens(span.text)[0].key in _DEFINITE
+            return self._same_sector(own, set(keys), at, definite) or Party(own, own.rule)
         return Party(own, own.rule)
 
     def at_home(self, party: Party, span: Span, place: str | None, sentence: Span, not_of: Sequence[str] = ()) -> Party:
@@ -142,7 +146,8 @@ class Article:
         """
         code = party.code
         words = {word.key for word in tokens(span.text)}
-        if code.country or words & _ELSEWHERE or words & _BOTH or not (code.sector or any(map(str.isupper, span.text))):
+        both = words & _BOTH and words & _BEFORE_BOTH
+        if code.country or words & _ELSEWHERE or both or not (code.sector or any(map(str.isupper, span.text))):
             return party
         country = place or self._located(sentence)
         rule, trust, refused = "country of the place", _PLACE_OF_EVENT, party.refused
@@ -368,13 +373,19 @@ class Article:
             refused.append(f"{mention.span.text} ({'/'.join(sorted(mention.kinds))})")
         return None
 
-    def _same_sector(self, own: ActorCode, keys: set[str], at: int) -> Party | None:
+    def _word_before(self, span: Span) -> str:
+        """The word before the span, folded: "his" before "government"."""
+        text = self.title if span.field == "title" else self.text
+        before = text[max(span.start - 12, 0) : span.start].split()
+        return before[-1].casefold() if before else ""
+
+    def _same_sector(self, own: ActorCode, keys: set[str], at: int, definite: bool) -> Party | None:
         """ "The army", "militants": those of that sector whom the article named with a country; rather by the same noun."""
         before = self._mentions[: bisect_left(self._places, at)]
-        fitting = [m for m in reversed(before) if m.code.sector == own.sector and m.code.country]
+        fitting = [m for m in reversed(before) if m.code.sector == own.sector and m.code.country not in (None, "IMG")]
         if not fitting:
             return None
-        found = next((mention for mention in fitting if mention.keys & keys), None)
+        found = next((mention for mention in fitting if mention.keys & keys), None) if definite else None
         if found is None:
             if own.sector not in _ONE_A_STATE or len({mention.code.country for mention in fitting}) > 1:
                 return None
@@ -413,6 +424,11 @@ def _domains() -> dict[str, str]:
 def _a_name(word: Token) -> bool:
     """Whether it has a capital and is no common noun that begins a sentence: "Envoys", but "Envoy Smith"."""
     return word.raw[0].isupper() and not _common(word)
+
+
+def _shouted(word: Token) -> bool:
+    """Whether it is in capitals: "US" is no pronoun."""
+    return len(word.raw) > 1 and word.raw.isupper()
 
 
 def _common(word: Token) -> bool:

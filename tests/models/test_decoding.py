@@ -193,6 +193,11 @@ def test_spans_are_trimmed(span: str, role: str, expected: str | None) -> None:
         ("US-Iran talks", "Iran", "Iran"),
         ("the U.S. left", "U.S", "U.S."),
         ("X.Y said", "said", "said"),
+        ("A U.S. strike", "S.", "U.S."),
+        ("at least 12 people died", "at least 12 people", "at least 12 people"),
+        ("the Front (NFR) said", "Front (NFR", "Front (NFR)"),
+        ("the Front (of 2019, NFR) said", "Front (of 2019", "Front"),
+        ("a man (Smith) said", "(Smith", "Smith"),
     ],
 )
 def test_spans_have_whole_words_at_their_ends(text: str, span: str, expected: str) -> None:

@@ -42,7 +42,7 @@ class Lookup:
         self.actors = [one for word in actors for one in ids(word)]
         self.seen = 0
 
-    def encode(self, ids: Ints, mask: Ints) -> Encoded:
+    def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
         self.seen += len(ids)
         strength = np.full(ids.shape, -9.0, dtype=np.float32)
         for token, logit in self.triggers.items():

@@ -13,8 +13,8 @@ from models.resolve.article import Article, Party
 
 KANO = (
     "KANO, Nigeria, March 5 (Reuters) - Gunmen killed 12 people in a raid on Tuesday, state police spokesman Abdullahi Kiyawa "
-    "said. Kiyawa said officers had been sent. The Islamic State West Africa Province (ISWAP) claimed the raid. The group has hit "
-    "villages before. President Bola Tinubu condemned it. He vowed to crush the militants. The army arrested three suspects."
+    "said. Kiyawa said officers had been sent. The Islamic State West Africa Province (ISWAP) claimed the raid. The group has "
+    "hit villages before. President Bola Tinubu condemned it. He vowed to crush the militants. The army arrested three."
 )
 BEIRUT = (
     "BEIRUT (AP) - An Israeli air strike killed three people in Khiam on Friday, Lebanon's health ministry said. The Shi'ite "
