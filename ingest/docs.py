@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from pydantic import BaseModel
 
 from ingest.asyncapi import document
 from ingest.cli import app
-from ingest.export import COLUMNS
+from ingest.export.acled import ACLED_COLUMNS
+from ingest.export.cameo import CAMEO_COLUMNS
+from ingest.export.columns import COLUMNS
 from ingest.settings import Settings
 
 _DOCS = Path(__file__).parents[1] / "docs"
@@ -44,12 +46,66 @@ _EXPORT_HEAD = f"""{_MADE}
 
 # Exported files
 
-`conflictwire export --format jsonl FILE` writes event records as they are on the topic (see `conflictwire schema event`),
-one a line. `--format csv` writes one flat row an event: UTF-8, comma, quotes as in RFC 4180, rows ended by LF, the columns
-below in this order (new ones are only ever added at the end), empty cells for what is not known.
+| format | is |
+|---|---|
+| `jsonl` | event records as they are on the topic (see `conflictwire schema event`), one a line; keeps everything |
+| `csv` | one flat row an event, for R, pandas and spreadsheets |
+| `parquet` | the same columns with types, for pandas, R (arrow) and DuckDB |
+| `geojson` | the same columns as properties of points, for QGIS and geopandas |
+| `acled` | the columns of ACLED's CSV, for scripts that read ACLED |
+| `cameo` | the columns of GDELT 2.0's event table, for scripts that read GDELT |
 
-A text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line break) gets a `'` in
-front; numbers stay numbers. Lists are joined by `; `.
+All are UTF-8, and every cell is empty for what is not known.
+
+## csv, geojson and parquet
+
+The columns below in this order; new ones are only ever added at the end.
+
+- **csv**: comma, quotes as in RFC 4180, rows ended by LF. A text that a spreadsheet would take for a formula (it begins with
+  `=`, `+`, `-`, `@`, a tab or a line break) gets a `'` in front; numbers stay numbers. Lists are joined by `; `.
+- **geojson**: a FeatureCollection as in RFC 7946. Each event is a feature with its `event_id` as `id`, a point (longitude,
+  then latitude) or, where it has no coordinates, `null` as its geometry, and all columns as properties, lists joined by `; `.
+- **parquet**: compressed with zstd. Days are `date32`, times `timestamp[ms, UTC]`, whole numbers `int64`, others `double`;
+  `modes` and `claimed_by` are lists of texts, `actors` and `recipients` lists of structures (`text`, `country`, `sector`,
+  `confidence`) in place of the three columns each that the CSV has.
+
+| column | holds |
+|---|---|
+"""
+
+_ACLED_HEAD = """
+## acled
+
+The layout of ACLED's CSV download: {count} columns with a header, with the words for actors and interactions of the codebook
+of 2024 (before, `inter1`, `inter2` and `interaction` were numbers). It holds events that have an ACLED code and are
+`actual`, without retracted ones; how many were left out is said on standard error. Texts are made safe for spreadsheets as
+in `csv`.
+
+`event_id_cnty` is the country's code and a number made of the event's id, the `GLOBALEVENTID` of `cameo`; the id itself is
+under `tags`. Codes come from one article each: unlike in ACLED, what several articles tell is several rows. A province has
+precision 2 and a country 3, where ACLED would look for a town.
+
+Protesters, rioters, civilians and unidentified armed groups are named as ACLED does (`Protesters (Nigeria)`), with the words
+of the text under the associated actors; the first three also where the text names nobody but the event type says who it must
+have been. State forces of another country than the event's are `External/Other forces`. An event that the text gives no date
+has that of publication with precision 2: what is `actual` happened in the days before, else it were `historical`.
+
+| column | holds |
+|---|---|
+"""
+
+_CAMEO_HEAD = """
+## cameo
+
+The layout of GDELT 2.0's event table: {count} columns parted by tabs, without quotes and without a header line. It holds
+events that are `actual`, without retracted ones, since the layout has no column to tell them apart. One event is one row,
+with the first actor and the first recipient.
+
+`GLOBALEVENTID` is a whole number of 63 bits, the first of the SHA-256 of the event's id, so the same in every export; R needs
+the package bit64 to read it exactly. With pandas, `names` being the first column below:
+
+    codes = dict.fromkeys(["EventCode", "EventBaseCode", "EventRootCode"], str)
+    pandas.read_csv(file, sep="\\t", header=None, names=names, dtype=codes)
 
 | column | holds |
 |---|---|
@@ -93,6 +149,10 @@ def _settings(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
         yield from _settings(annotation, f"{name}.")
 
 
+def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    return (f"| `{name}` | {meaning} |\n" for name, meaning in rows)
+
+
 def _commands(command: Any, path: str, parent: Any = None) -> Iterator[tuple[str, str]]:
     """Every command under `command`, itself included, with its help."""
     named = {"info_name": path.split()[-1], "parent": parent, "terminal_width": _WIDTH}
@@ -108,10 +168,17 @@ def pages() -> dict[Path, str]:
         f"{'##' if path.count(' ') < 2 else '###'} {path}\n\n```text\n{help.rstrip()}\n```\n"
         for path, help in _commands(typer.main.get_command(app), "conflictwire")
     ]
-    rows = [f"| `{column.name}` | {column.meaning} |\n" for column in COLUMNS]
+    export = [
+        _EXPORT_HEAD,
+        *_table((column.name, column.meaning) for column in COLUMNS),
+        _ACLED_HEAD.format(count=len(ACLED_COLUMNS)),
+        *_table(ACLED_COLUMNS.items()),
+        _CAMEO_HEAD.format(count=len(CAMEO_COLUMNS)),
+        *_table(CAMEO_COLUMNS.items()),
+    ]
     return {
         _DOCS / "cli.md": "\n".join([_CLI_HEAD, *sections]),
-        _DOCS / "export.md": _EXPORT_HEAD + "".join(rows),
+        _DOCS / "export.md": "".join(export),
         _DOCS / "settings.md": _SETTINGS_HEAD + "".join(_settings(Settings)),
         _DOCS / "asyncapi.json": json.dumps(document(), indent=1) + "\n",
     }

@@ -186,7 +186,8 @@ def export(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(help="Where to; - is standard output.", show_default=False)],
     format: Annotated[
-        Literal["csv", "jsonl"], typer.Option("--format", "-f", help="CSV, one flat row an event, or JSON lines.")
+        Literal["csv", "jsonl", "parquet", "geojson", "acled", "cameo"],
+        typer.Option("--format", "-f", help="What to write: see docs/export.md."),
     ],
     type: TypeOption = None,
     country: CountryOption = None,
@@ -199,13 +200,15 @@ def export(
 ) -> None:
     """Write the events in the store to a file, the oldest first.
 
-    JSON lines keep everything; the columns of the CSV are explained in docs/export.md.
+    JSON lines keep everything; CSV, Parquet and GeoJSON have one flat row an event; acled and cameo are the columns of
+    ACLED's CSV and of GDELT 2.0's event table, with the events that happened only. docs/export.md explains every column.
     The file appears under its name only when it is whole.
 
     \b
     Examples:
       conflictwire export --format csv --since 2026-11-01 events.csv
       conflictwire export --format jsonl --country UKR - | gzip > ukraine.jsonl.gz
+      conflictwire export --format acled --country SDN sudan.csv
     """
     from ingest.export import export_events
     from models.errors import ConflictwireError
@@ -216,9 +219,12 @@ def export(
         raise typer.BadParameter(f"{file!r}: a folder, or in a folder that does not exist", param_hint="FILE")
     with session.store() as store:
         try:
-            count = export_events(wanted.of_store(store, None, newest_first=False), format, file)
+            count, left_out = export_events(wanted.of_store(store, None, newest_first=False), format, file)
         except BrokenPipeError:
             raise
         except OSError as error:
             raise ConflictwireError(f"cannot write {file}: {error.strerror}") from error
     session.say(f"{count} events written to {'standard output' if file == '-' else file}")
+    if left_out:
+        why = "retracted, not actual, or without an ACLED code" if format == "acled" else "retracted or not actual"
+        session.say(f"{left_out} left out: {why}", style="dim")

@@ -6,8 +6,10 @@ Sources: the PLOVER 2.0, CAMEO 1.1 and ACLED codebooks.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -80,12 +82,21 @@ def crosswalk(
             and (wanted is None or (any(mode in wanted for mode in modes) if wanted else not modes))
             and ("when" not in row or seen[row["when"]])
             and (dead or 0) >= row.get("dead", 0)
-            and ("trigger" not in row or any(word in trigger.casefold() for word in row["trigger"]))
+            and ("trigger" not in row or _names(trigger, tuple(row["trigger"])))
         )
 
     cameo = next((row["code"] for row in _CROSSWALK["cameo"] if fits(row)), _CROSSWALK["cameo_root"][type])
     row = next(filter(fits, _CROSSWALK["acled"]), None) if realis == "actual" else None
     return Codes(type, cameo, AcledCode(row["event_type"], row["sub_event_type"]) if row else None)
+
+
+def _names(trigger: str, words: tuple[str, ...]) -> bool:
+    return _whole(words).search(trigger) is not None
+
+
+@cache
+def _whole(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
 
 
 def _both_armed(actors: Sequence[str | None], recipients: Sequence[str | None]) -> bool:

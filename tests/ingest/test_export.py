@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.export import COLUMNS, csv_cell, csv_lines, export_events, jsonl_lines
+from ingest.export import Exported, export_events
+from ingest.export.columns import COLUMNS, csv_cell
+from ingest.export.lines import csv_lines, geojson_lines, jsonl_lines
 from ingest.records import EventRecord, parse_event
 from ingest.storage import Store
 from models.events import Actor
@@ -80,6 +82,40 @@ def test_json_lines_keep_everything() -> None:
     assert [parse_event(line) for line in jsonl_lines(events)] == events
 
 
+def test_geojson_is_a_collection_of_points_with_the_columns_as_properties() -> None:
+    whole = json.loads(b"".join(geojson_lines([record(), record(BARE, published=None)])))
+    assert list(whole) == ["type", "features"]
+    assert whole["type"] == "FeatureCollection"
+    market, protest = whole["features"]
+    assert {each["type"] for each in whole["features"]} == {"Feature"}
+    assert market["id"] == market["properties"]["event_id"]
+    assert market["geometry"] == {"type": "Point", "coordinates": [43.13, 36.33]}
+    assert list(market["properties"]) == [column.name for column in COLUMNS]
+    assert market["properties"]["dead_min"] == 12
+    assert market["properties"]["actor_countries"] == "SYR"
+    assert protest["geometry"] is None
+    assert protest["properties"]["published"] is None
+
+
+@pytest.mark.parametrize("lat", [None, 0.0])
+def test_a_place_on_the_equator_is_a_place_and_half_a_coordinate_is_none(lat: float | None) -> None:
+    assert EVENT.location is not None
+    event = replace(EVENT, location=replace(EVENT.location, lat=lat))
+    (feature,) = json.loads(b"".join(geojson_lines([record(event)])))["features"]
+    assert (feature["geometry"] is None) == (lat is None)
+
+
+def test_no_events_are_an_empty_collection() -> None:
+    assert json.loads(b"".join(geojson_lines([]))) == {"type": "FeatureCollection", "features": []}
+
+
+@given(st.text())
+def test_any_text_survives_geojson(text: str) -> None:
+    (feature,) = json.loads(b"".join(geojson_lines([record(title=text)])))["features"]
+    expected = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    assert feature["properties"]["title"] == expected
+
+
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "events.csv"
     target.write_text("what was there before")
@@ -92,7 +128,7 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
         export_events(broken(), "csv", str(target))
     assert target.read_text() == "what was there before"
     assert list(tmp_path.iterdir()) == [target]
-    assert export_events([record()], "csv", str(target)) == 1
+    assert export_events([record()], "csv", str(target)) == Exported(1, 0)
     assert target.read_text().startswith("event_id,")
     assert list(tmp_path.iterdir()) == [target]
 
@@ -132,4 +168,14 @@ def test_a_place_that_cannot_be_written_is_wrong_usage(data: Path) -> None:
     answer = call("export", "--format", "csv", data / "missing" / "out.csv", "--data-dir", data)
     assert answer.code == 2
     assert "does not exist" in answer.err
-    assert call("export", "--format", "parquet", data / "out", "--data-dir", data).code == 2
+    assert call("export", "--format", "xlsx", data / "out", "--data-dir", data).code == 2
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet", "geojson", "acled", "cameo"])
+def test_every_format_can_be_written_from_the_command_line(data: Path, format: str) -> None:
+    answer = call("export", "--format", format, data / "out", "--data-dir", data)
+    assert answer.code == 0, answer.err
+    assert (data / "out").stat().st_size > 0
+    # One of the three is announced only.
+    assert ("2 events written" in answer.err) == (format in ("acled", "cameo"))
+    assert ("1 left out" in answer.err) == (format in ("acled", "cameo"))
