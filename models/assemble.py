@@ -14,8 +14,8 @@ from models.reader import Reading
 from models.resolve.actors import BODIES
 from models.resolve.article import Article, Party
 from models.resolve.casualties import count_reading
-from models.resolve.dates import ahead, date_reading
-from models.resolve.places import resolve_place
+from models.resolve.dates import date_reading
+from models.resolve.tense import ahead
 
 # These are done from afar to people of another country: "Israeli air strike kills 12".
 _FROM_AFAR = frozenset({"aerial", "drone", "heavy-weapons"})
@@ -137,17 +137,17 @@ class Resolver:
         if not spans:
             return None
         at = spans[0]
-        place = resolve_place([span.text for span in spans], self._article.hints(actors, sentence))
+        place = self._article.place([span.text for span in spans], actors, sentence)
         if place is None:
             location = Location(at.text, at.start, at.end, at.field)
             self._why[location] = Why("no place of that name")
             return location
         location = Location(
             at.text, at.start, at.end, at.field,
-            name=place.name, country=place.country, admin1=place.admin1, lat=place.lat, lon=place.lon,
-            geonames_id=place.geonames_id, precision=place.precision,
+            name=place.name, country=place.country, admin1=place.admin1, admin1_code=place.admin1_code,
+            lat=place.lat, lon=place.lon, geonames_id=place.geonames_id, precision=place.precision,
         )  # fmt: skip
-        self._why[location] = Why(getattr(place, "rule", ""), tuple(spans[1:]), getattr(place, "refused", ()))
+        self._why[location] = Why(place.rule, tuple(spans[1:]), place.refused)
         return location
 
     def date(self, spans: Sequence[Span], realis: Realis, sentence: Span) -> EventDate | None:

@@ -54,7 +54,7 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class Location(Span):
-    """Where it happened. `lat` and `lon` are WGS 84 degrees; `geonames_id` is GeoNames' own."""
+    """Where it happened. `lat` and `lon` are WGS 84 degrees; `geonames_id` is GeoNames' own; `admin1_code` is ISO 3166-2."""
 
     name: str | None = None
     country: str | None = None
@@ -63,6 +63,7 @@ class Location(Span):
     lon: float | None = None
     geonames_id: int | None = None
     precision: Precision | None = None
+    admin1_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

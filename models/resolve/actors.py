@@ -190,7 +190,8 @@ def _choose(meanings: Sequence[Meaning], published: date | None, near: Sequence[
     if holding := [meaning for meaning in meanings if meaning.holds(published)]:
         distance = {country: number for number, country in enumerate(near)}
         return min(holding, key=lambda meaning: distance.get(meaning.country or "", len(distance)))
-    past = max(meanings, key=lambda meaning: meaning.end)
+    over = [meaning for meaning in meanings if published and meaning.end < published]
+    past = max(over or meanings, key=lambda meaning: meaning.end)
     if past.kind is Kind.PERSON and past.sector in _HOLDS_OFFICE and (published or past.end == date.max):
         return replace(past, sector="ELI")
     return past
@@ -342,6 +343,13 @@ def _sector(pieces: Sequence[_Piece], former: bool) -> tuple[str | None, float, 
             if weak and weak[0] and pieces[at].possessive:
                 break
             sector = _of_person(pieces[:at], sector, former)
+        if weak and weak[0] == "OPP" and meaning.kind is not Kind.NOUN:
+            return (
+                "CVL" if sector in _HOLDS_OFFICE else "OPP",
+                _NAMED,
+                True,
+                at,
+            )  # "Trump supporters", "Fatah supporters"
         if weak and weak[0] and (sector is None or (weak[0] in _ARMED_BODIES and sector not in _ARMED_BODIES)):
             return weak[0], _NAMED, True, at  # "U.N. forces", "the junta's 21st division"
         if former and weak and meaning.kind is Kind.NAME and sector in _HOLDS_OFFICE:
@@ -351,15 +359,23 @@ def _sector(pieces: Sequence[_Piece], former: bool) -> tuple[str | None, float, 
 
 
 def _of_person(before: Sequence[_Piece], sector: str | None, former: bool) -> str | None:
-    """A leader's sector: one whom the text gives an office or a rank has it, whatever the list of terms says."""
-    if former and sector in _HOLDS_OFFICE:
-        return "ELI"
+    """A leader's sector: one whom the text gives an office, a rank or a side has it, whatever the list of terms says."""
     said = [piece.meaning.sector for piece in before if piece.meaning and piece.meaning.kind is Kind.NOUN]
-    if "OPP" in said:
-        return "OPP"
-    if said and (said[-1] in ("MIL", "COP") or (sector == "ELI" and not former and said[-1] in _HOLDS_OFFICE)):
+    office = bool(said) and said[-1] in _HOLDS_OFFICE
+    if former and (sector in _HOLDS_OFFICE or office or "ELI" in said):
+        return "ELI"
+    for side in ("OPP", "REB"):
+        if side in said:
+            return side
+    if said and (said[-1] in ("MIL", "COP") or (office and (sector == "ELI" or _rules(before)))):
         return said[-1]
     return sector
+
+
+def _rules(before: Sequence[_Piece]) -> bool:
+    """Whether the words before a name make him head of a state: "Afghan President", not "Congress party president"."""
+    title = before[-1].words[-1].key in ("president", "minister", "premier", "chancellor", "king")
+    return title and all(piece.meaning and piece.meaning.kind in _OF_A_STATE for piece in before[:-1])
 
 
 def _armed_owner(pieces: Sequence[_Piece]) -> int | None:
@@ -387,6 +403,8 @@ def _country(pieces: Sequence[_Piece], owner: int | None) -> _Reading:
         return _Reading(
             nation if nation and (named.country == "IGO" or named.sector == "PTY") else named.country, _NAMED
         )
+    if pieces[-1].key in _WORDS["others_of"] and any(piece.possessive for piece in pieces):
+        return _Reading()
     best: tuple[int, str, float] | None = None
     for piece in pieces:
         meaning = piece.meaning
@@ -403,6 +421,9 @@ def _country(pieces: Sequence[_Piece], owner: int | None) -> _Reading:
         return _Reading()
     unknown = [piece for piece in pieces if piece.meaning is None]
     return _Reading(*_town(unknown, 50_000, others=any(piece.possessive for piece in unknown)))
+
+
+_OF_A_STATE = (Kind.ADJECTIVE, Kind.COUNTRY)
 
 
 def _owns(piece: _Piece) -> bool:

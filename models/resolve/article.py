@@ -10,15 +10,16 @@ import re
 import tomllib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from models.events import Field, Span
 from models.resolve.actors import BODIES, ActorCode, resolve_actor
-from models.resolve.gazetteer import countries
+from models.resolve.gazetteer import ADMIN1, countries, find
 from models.resolve.lexicon import Kind, Token, lexicon, tokens
 from models.resolve.places import Place, resolve_place
 from models.resolve.text import fold, read_data
@@ -34,6 +35,7 @@ _DETERMINERS = _DEFINITE | {"a", "an"}
 _BOTH, _BOTH_STATES, _BEFORE_BOTH = (frozenset(_WORDS["both"][key]) for key in ("words", "states", "before"))
 _ELSEWHERE = frozenset(_WORDS["elsewhere"]["words"])
 _TITLES = frozenset(_WORDS["titles"]["words"])
+_STATES: dict[str, str] = _WORDS["states"]
 
 _STATE_BODIES = frozenset({"GOV", "MIL", "COP", "SPY", "JUD", "LEG"})
 _BODIES = _STATE_BODIES | {"REB", "CRM", "PTY", "OPP", "REL", "LAB", "BUS", "MED"}
@@ -48,6 +50,10 @@ _PRONOUN = 0.6
 _PLACE_OF_EVENT = 0.7
 _SURROUNDINGS = 0.55
 
+# One country is meant where it has so many times the votes of the next.
+_FAR_MORE = 3
+_MOST_PROVINCES = 8
+_MOST_SCENES = 60
 # More of an article is not looked at for names: 20,000 code points are 3,000 words.
 _MOST_CHARACTERS = 20_000
 _ABBREVIATED = re.compile(r"\.?\s+|-|\s*['’]s\s+")
@@ -61,6 +67,7 @@ _PLACED = re.compile(
     r"\b(?:in|at|near|outside|around|across|towards?)\s+(?:the\s+)?(?:[a-z]+\s+(?:(?:city|town|village|province|district|state|region|"
     r"capital|camp|hamlet|port)\s+(?:of\s+)?)?)?(?P<place>[A-Z][\w'’-]+(?:[ -][A-Z][\w'’-]+)*)"
 )
+_NAME = re.compile(r"[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2}")
 _PLURAL = re.compile(r"(?:s|men|women|people|police|troops)$")
 
 
@@ -174,6 +181,8 @@ class Article:
             votes[self.dateline.country] += 2 if self.dateline.country in self.countries else 1
         votes[self._only(0, len(self.title))] += 2
         votes[self._most_named] += 1
+        for country, _ in Counter(self._scenes.values()).most_common(1):
+            votes[country] += 1
         if not self.countries:
             votes[self.publisher] += 1
         return [(country, number) for country, number in votes.most_common() if country and number]
@@ -183,7 +192,7 @@ class Article:
         if sentence.start not in self._places_named:
             found = None
             for match in _PLACED.finditer(sentence.text[:1000]):
-                place = resolve_place([match["place"]], self.hints((), sentence))
+                place = self.place([match["place"]], (), sentence)
                 # A name that no list knows is only placed where the hints are.
                 if place and place.country and fold(place.name) == fold(match["place"]):
                     found = place.country
@@ -191,16 +200,49 @@ class Article:
             self._places_named[sentence.start] = found
         return self._places_named[sentence.start]
 
-    def hints(self, parties: Sequence[str], sentence: Span) -> list[str]:
-        """The countries that tell of which place of a name the sentence speaks, the nearest first."""
+    def place(self, names: Sequence[str], parties: Sequence[str], sentence: Span) -> Place | None:
+        """The place that the names mean, the most specific first, in a sentence whose parties are of those countries."""
+        return resolve_place(names, self.hints(parties, sentence, names[0]), self._provinces)
+
+    def hints(self, parties: Sequence[str], sentence: Span, name: str) -> list[str]:
+        """The countries that tell which place of that name the sentence speaks of, the nearest first.
+
+        Of one that is named far more than the others no other is told. The name itself does not count: that an article tells
+        of Rome in Georgia does not speak for Italy.
+        """
+        own = {word.key for word in tokens(name)}
+
+        def named(mentions: Iterable[_Mention]) -> Iterator[str | None]:
+            return (mention.code.country for mention in mentions if not mention.keys <= own)
+
         start = self._at(sentence.field, sentence.start)
         votes: Counter[str | None] = Counter(dict.fromkeys(parties, 3))
-        votes.update(m.code.country for m in self._between(start, start + len(sentence.text)))
-        votes.update(m.code.country for m in self._between(0, len(self.title)))
+        votes.update(named(self._between(start, start + len(sentence.text))))
+        votes.update(named(self._between(0, len(self.title))))
         votes.update({self.dateline.country: 3} if self.dateline else {})
-        votes.update(self.countries[:2])
+        votes.update(dict.fromkeys(named(self._mentions), 1))
+        votes.update(country for place, country in self._scenes.items() if place != fold(name))
         votes.update([self.publisher])
-        return [country for country, _ in votes.most_common() if country and country not in BODIES]
+        ranked = [(country, number) for country, number in votes.most_common() if country and country not in BODIES]
+        alone = len(ranked) > 1 and ranked[0][1] >= _FAR_MORE * ranked[1][1]
+        return [country for country, _ in ranked[: 1 if alone else None]]
+
+    @cached_property
+    def _scenes(self) -> dict[str, str]:
+        """The places that stand behind "in", "near" and the like, folded, with their countries where these are clear."""
+        found: dict[str, str] = {}
+        for match in islice(_PLACED.finditer(f"{self.title}. {self.text[:_MOST_CHARACTERS]}"), _MOST_SCENES):
+            name = fold(match["place"])
+            if name not in found and (country := _clear_country(name)):
+                found[name] = country
+        return found
+
+    @cached_property
+    def _provinces(self) -> tuple[str, ...]:
+        """The names of provinces that title and text mention."""
+        names = dict.fromkeys(_NAME.findall(f"{self.title}. {self.text[:_MOST_CHARACTERS]}"))
+        found = (name for name in names if any(row.kind == ADMIN1 and row.main for row in find(fold(name))))
+        return tuple(islice(found, _MOST_PROVINCES))
 
     @cached_property
     def dateline(self) -> Place | None:
@@ -208,8 +250,8 @@ class Article:
         words = dateline(self.text[:200])
         if not words:
             return None
-        parts = [part.strip() for part in words.split(",") if part.strip()]
-        parts = [part.title() if part.isupper() and len(part) > 3 else part for part in parts]
+        parts = [part.strip(" .") for part in words.split(",") if part.strip(" .")]
+        parts = [_STATES.get(part, part.title() if part.isupper() and len(part) > 3 else part) for part in parts]
         return resolve_place(parts, [self.publisher] if self.publisher else []) if parts else None
 
     @cached_property
@@ -411,6 +453,19 @@ class Article:
         trust = _SAME_BODY if sector and found else 0.0
         code = ActorCode(None, sector, trust)
         return Party(code, "two parties named before", tuple(self._in_full(mention) for mention in found.values()))
+
+
+@lru_cache(maxsize=4096)
+def _clear_country(name: str) -> str | None:
+    """The country of the places of that name, unless those of another have a tenth of their people."""
+    people: Counter[str] = Counter()
+    for row in find(name):
+        if row.main:
+            people[row.country] = max(people[row.country], row.population + 1)
+    if not people:
+        return None
+    (country, most), *others = people.most_common()
+    return None if others and 10 * others[0][1] > most else country
 
 
 def _told(code: ActorCode) -> tuple[str, ...]:

@@ -192,7 +192,7 @@ def _countries() -> Iterator[tuple[Meaning, str]]:
 def _regions() -> Iterator[tuple[Meaning, str]]:
     for names, country, _, _, _, adjectives, rule in rows("regions"):
         for name in filter(None, names.split("|")):
-            yield Meaning(Kind.REGION, country, rank=rule, case=_case(name)), name
+            yield Meaning(Kind.REGION, country or None, rank=rule, case=_case(name)), name
         for name in filter(None, adjectives.split("|")):
             yield Meaning(Kind.REGION_ADJECTIVE, country or None, case=_case(name)), name
             yield Meaning(Kind.PEOPLE, country or None, case=_case(name)), name + "s"

@@ -499,7 +499,9 @@ def _regions() -> dict[str, tuple[Place, ...]]:
             first = names.split("|")[0]
             region: Literal["place", "admin1"] = "admin1" if precision == "admin1" else "place"
             province = first if region == "admin1" else None
-            place = Place(first, country, province, None, float(lat), float(lon), None, region, "list of regions")
+            place = Place(
+                first, country or None, province, None, float(lat), float(lon), None, region, "list of regions"
+            )
             regions[fold(name)] = (*regions.get(fold(name), ()), place)
     return regions
 

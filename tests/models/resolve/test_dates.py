@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.resolve.dates import ahead, date_reading, resolve_date
+from models.resolve.date_forms import FORMS
+from models.resolve.dates import date_reading, resolve_date
 from models.resolve.feasts import easter, feast, orthodox_easter
 from models.resolve.lexicon import rows
+from models.resolve.tense import ahead
 from models.resolve.zones import local_time
 
 PHRASES = [
@@ -286,3 +288,11 @@ def test_moving_feasts_can_be_dated(name: str, year: int, first: str, last: str)
     days = feast(name, year)
     assert days is not None
     assert [day.isoformat() for day in days] == [first, last]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_no_form_that_fits_can_be_passed_over_with_its_group(data: st.DataObject) -> None:
+    holds, forms = data.draw(st.sampled_from(FORMS))
+    _, pattern, _ = data.draw(st.sampled_from(forms))
+    assert holds.search(data.draw(st.from_regex(pattern, fullmatch=True)))
