@@ -398,11 +398,9 @@ def _country(pieces: Sequence[_Piece], owner: int | None) -> _Reading:
     """The country that the phrase gives: of the name that is its head, of a possessor, of an adjective, of a town."""
     if owner is not None and (named := pieces[owner].meaning) and named.country and named.kind is not Kind.NOUN:
         # "Bangladeshi blue helmets" are Bangladesh's, as they are the United Nations'.
-        # So is a party that others have by the same name: "Norway's Labour Party".
+        # So is any body that others have by the same name, "Norway's Labour Party", but not an armed group.
         nation = next((p.meaning.country for p in pieces if p.meaning and _owns(p)), None)
-        return _Reading(
-            nation if nation and (named.country == "IGO" or named.sector == "PTY") else named.country, _NAMED
-        )
+        return _Reading(nation if nation and named.sector != "REB" else named.country, _NAMED)
     if pieces[-1].key in _WORDS["others_of"] and any(piece.possessive for piece in pieces):
         return _Reading()
     best: tuple[int, str, float] | None = None

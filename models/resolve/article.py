@@ -141,7 +141,7 @@ class Article:
             return party
         if any(_a_name(word) for word in words):
             return Party(own, own.rule)
-        if own.sector in _BODIES and not _ELSEWHERE.intersection(keys):
+        if own.sector and not _ELSEWHERE.intersection(keys):
             definite = self._word_before(span) in _DEFINITE or tokens(span.text)[0].key in _DEFINITE
             return self._same_sector(own, set(keys), at, definite) or Party(own, own.rule)
         return Party(own, own.rule)
@@ -427,11 +427,14 @@ class Article:
         fitting = [m for m in reversed(before) if m.code.sector == own.sector and m.code.country not in (None, "IMG")]
         if not fitting:
             return None
-        found = next((mention for mention in fitting if mention.keys & keys), None) if definite else None
-        if found is None:
-            if own.sector not in _ONE_A_STATE or len({mention.code.country for mention in fitting}) > 1:
+        alike = [mention for mention in fitting if mention.keys & keys]
+        if definite and alike and own.sector in _BODIES:
+            found = alike[0]
+        else:
+            likely = fitting if own.sector in _ONE_A_STATE else alike
+            if len({mention.code.country for mention in likely}) != 1:
                 return None
-            found = fitting[0]
+            found = likely[0]
         code = replace(
             own, country=found.code.country, confidence=min(own.confidence, found.code.confidence, _SAME_BODY)
         )

@@ -142,6 +142,7 @@ def resolve_place(mentions: Sequence[str], hints: Sequence[str] = (), provinces:
 
 @lru_cache(maxsize=8192)
 def _resolve(mentions: tuple[str, ...], hints: tuple[str, ...], provinces: tuple[str, ...]) -> Place | None:
+    mentions = tuple(each for each in mentions if fold(each).removeprefix("the ") not in _WORDS["world"])
     known = tuple(hint for hint in hints if hint in _countries())
     near = frozenset(filter(None, map(_plain, provinces)))
     read = [_read(mention) for mention in mentions]
@@ -156,8 +157,7 @@ def _resolve(mentions: tuple[str, ...], hints: tuple[str, ...], provinces: tuple
     neighbours = [mention.neighbour for mention in read if mention.neighbour]
     own_side = next((hint for hint in known if hint not in neighbours), None)
     country = next(iter(named)) if len(named) == 1 else own_side or next(iter(neighbours), None)
-    unknown = not any(fold(mention).removeprefix("the ") in _WORDS["world"] for mention in mentions)
-    return replace(_countries()[country], rule="country of the context") if country and mentions and unknown else None
+    return replace(_countries()[country], rule="country of the context") if country and mentions else None
 
 
 def _context(read: Sequence[_Mention], of: _Mention, hints: tuple[str, ...], near: frozenset[str]) -> _Context:
