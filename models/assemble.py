@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from models import ontology
@@ -23,6 +23,12 @@ _FOREIGN_ATTACKERS = frozenset({"MIL", "GOV", "IGO"})
 
 _ORDINAL = re.compile(r"(?:the )?(?:\d+(?:st|nd|rd|th)|first|second|third|(?:four|fif|six|seven|eigh|nin|ten)th)", re.I)
 _COUNTED = re.compile(r"\s+(?!(?:of|and|or|to|when|at|in|on|after|before|as|for|but|while|with)\b)[a-z]+")
+_TOLL = re.compile(
+    r"\btoll\b[^.\n]{0,80}?\b(?:rose|risen|rises|rising|climbed|climbs|increased|jumped|grew|grown|reached|stands|stood|revised|now)\b"
+    r"[^.\n]{0,40}?\b(?:to|at)\s+(?P<count>(?:at least |more than |about |around |nearly |over )?"
+    r"(?:\d[\d,]*|[a-z]+(?:-[a-z]+)?)(?: hundred| thousand| dozen)?)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,27 @@ def assemble(article: Article, told: Sequence[Told], model: ModelInfo) -> Assemb
     for each in told:
         for reading in each.readings:
             assembly.events.append(resolver.event(each.sentence, reading))
+    _raise_tolls(assembly, article.text)
     return assembly
+
+
+def _raise_tolls(assembly: Assembly, text: str) -> None:
+    """ "The death toll rose to 19" is no new killing: the deaths told before are now so many."""
+    for match in _TOLL.finditer(text):
+        reading = count_reading(match["count"])
+        told = [number for number, event in enumerate(assembly.events) if _has_dead_before(event, match.start())]
+        if reading.min is None or not told:
+            continue
+        event = assembly.events[told[-1]]
+        if event.dead and event.dead.min is not None and event.dead.min < reading.min:
+            dead = Count(match["count"], *match.span("count"), "text", reading.min, reading.max)
+            assembly.events[told[-1]] = ontology.recoded(replace(event, dead=dead))
+            assembly.why[dead] = Why(f"toll that rose; {reading.rule}", (event.dead,))
+
+
+def _has_dead_before(event: Event, at: int) -> bool:
+    earlier = event.sentence.field == "title" or event.sentence.end <= at
+    return earlier and event.realis == "actual" and event.dead is not None
 
 
 class Resolver:

@@ -126,19 +126,7 @@ def _together(fuller: Event, other: Event) -> Event:
         mentions=(*fuller.mentions, Mention(other.trigger, other.sentence)),
     )
     # What follows from the arguments follows from those of both.
-    return replace(
-        event,
-        intensity=ontology.intensity(event.type, event.modes),
-        codes=ontology.crosswalk(
-            event.type,
-            event.modes,
-            event.realis,
-            [actor.sector for actor in event.actors],
-            [recipient.sector for recipient in event.recipients],
-            event.dead.min if event.dead else None,
-            event.trigger.text,
-        ),
-    )
+    return ontology.recoded(event)
 
 
 def told_once(events: Sequence[Event], lead: Sequence[tuple[int, int]]) -> list[Event]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from models.events import AcledCode, Codes
+from models.events import AcledCode, Codes, Event
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -97,6 +98,23 @@ def _names(trigger: str, words: tuple[str, ...]) -> bool:
 @cache
 def _whole(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
+
+
+def recoded(event: Event) -> Event:
+    """The event with the intensity and the codes that follow from its type, modes and arguments."""
+    return replace(
+        event,
+        intensity=intensity(event.type, event.modes),
+        codes=crosswalk(
+            event.type,
+            event.modes,
+            event.realis,
+            [actor.sector for actor in event.actors],
+            [recipient.sector for recipient in event.recipients],
+            event.dead.min if event.dead else None,
+            event.trigger.text,
+        ),
+    )
 
 
 def _both_armed(actors: Sequence[str | None], recipients: Sequence[str | None]) -> bool:

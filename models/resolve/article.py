@@ -54,6 +54,8 @@ _SURROUNDINGS = 0.55
 _FAR_MORE = 3
 _MOST_PROVINCES = 8
 _MOST_SCENES = 60
+# People of a town that tells of a country by its name alone.
+_KNOWN_TO_NEWS = 5_000
 # More of an article is not looked at for names: 20,000 code points are 3,000 words.
 _MOST_CHARACTERS = 20_000
 _ABBREVIATED = re.compile(r"\.?\s+|-|\s*['’]s\s+")
@@ -131,7 +133,7 @@ class Article:
             return Party(own, own.rule)
         head = keys[-1]
         kind = _POSSESSIVES.get(keys[0] if len(keys) > 1 else self._word_before(span))
-        if kind and (owner := self._pronoun(kind, at)):
+        if kind and not _ELSEWHERE.intersection(keys) and (owner := self._pronoun(kind, at)):
             sector = own.sector or owner.code.sector
             code = replace(owner.code, sector=sector, confidence=min(owner.code.confidence, own.confidence or 1.0))
             return Party(code, f"{own.rule or 'noun'}; its owner named before", owner.refers_to)
@@ -462,9 +464,9 @@ class Article:
 def _clear_country(name: str) -> str | None:
     """The country of the places of that name, unless those of another have a tenth of their people."""
     people: Counter[str] = Counter()
-    for row in find(name):
-        if row.main:
-            people[row.country] = max(people[row.country], row.population + 1)
+    for row in (*find(name), *find(f"al {name}")):
+        if row.main and row.population >= _KNOWN_TO_NEWS:
+            people[row.country] = max(people[row.country], row.population)
     if not people:
         return None
     (country, most), *others = people.most_common()
