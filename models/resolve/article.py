@@ -32,6 +32,7 @@ _STANDS_FOR: dict[str, frozenset[str]] = {noun: frozenset(kinds) for noun, kinds
 _POSSESSIVES = {"his": "person", "her": "person", "its": "body", "their": "group", "our": "speaker", "my": "speaker"}
 _DEFINITE = frozenset({"the", "this", "that", "these", "those"})
 _DETERMINERS = _DEFINITE | {"a", "an"}
+_WITHIN_NAMES = frozenset(_WORDS["names"]["within"])
 _BOTH, _BOTH_STATES, _BEFORE_BOTH = (frozenset(_WORDS["both"][key]) for key in ("words", "states", "before"))
 _ELSEWHERE = frozenset(_WORDS["elsewhere"]["words"])
 _TITLES = frozenset(_WORDS["titles"]["words"])
@@ -54,15 +55,17 @@ _SURROUNDINGS = 0.55
 _FAR_MORE = 3
 _MOST_PROVINCES = 8
 _MOST_SCENES = 60
+_MOST_NAMES = 200
 # People of a town that tells of a country by its name alone.
 _KNOWN_TO_NEWS = 5_000
 # More of an article is not looked at for names: 20,000 code points are 3,000 words.
 _MOST_CHARACTERS = 20_000
 _ABBREVIATED = re.compile(r"\.?\s+|-|\s*['’]s\s+")
 _ACRONYM = re.compile(
-    r"(?P<name>(?:[A-Z][\w'’-]*\s+(?:(?:of|for|the|and|de|du|des|la|le|del|pour|in|on|et|y|to)\s+)*){1,9}[A-Z]?[\w'’-]*?)"
-    r"\s*\((?:(?:the|or|known as)\s+)?[\"“]?(?P<short>[A-Z][A-Za-z]*[A-Z][A-Za-z0-9-]*)[\"”]?\)"
+    r"\((?:the |or |known as )?[\"“]?(?P<short>[A-Z][A-Za-z0-9-]{0,10}[A-Z][A-Za-z0-9-]{0,4})[\"”]?\)"
 )
+# Code points before an acronym in which its full name is looked for.
+_FULL_NAME = 120
 _APPOSITION = re.compile(r",\s+(?:\d{1,3},\s+)?(?:who (?:heads|leads|commands) )?(?P<what>\w[^,.;:()“”\"—–]{2,90})")
 _ARMS = re.compile(r"\s+(?:" + "|".join(_WORDS["arms"]["words"]) + r")\b")
 _PLACED = re.compile(
@@ -112,7 +115,7 @@ class Article:
     def __init__(self, text: str, title: str = "", published: datetime | None = None, url: str | None = None) -> None:
         self.text, self.title, self.published, self.url = text, title, published, url
         self._day = published.date() if published else None
-        self._places_named: dict[int, str | None] = {}
+        self._places_named: dict[tuple[Field, int], str | None] = {}
 
     def party(self, span: Span) -> Party:
         """The actor that the span names, by its own words and by the mentions elsewhere that they point to."""
@@ -191,7 +194,8 @@ class Article:
 
     def _located(self, sentence: Span) -> str | None:
         """The country of the first place that the sentence names behind "in", "near" and the like."""
-        if sentence.start not in self._places_named:
+        key = sentence.field, sentence.start
+        if key not in self._places_named:
             found = None
             for match in _PLACED.finditer(sentence.text[:1000]):
                 place = self.place([match["place"]], (), sentence)
@@ -199,8 +203,8 @@ class Article:
                 if place and place.country and fold(place.name) == fold(match["place"]):
                     found = place.country
                     break
-            self._places_named[sentence.start] = found
-        return self._places_named[sentence.start]
+            self._places_named[key] = found
+        return self._places_named[key]
 
     def place(self, names: Sequence[str], parties: Sequence[str], sentence: Span) -> Place | None:
         """The place that the names mean, the most specific first, in a sentence whose parties are of those countries."""
@@ -243,7 +247,11 @@ class Article:
     def _provinces(self) -> tuple[str, ...]:
         """The names of provinces that title and text mention."""
         names = dict.fromkeys(_NAME.findall(f"{self.title}. {self.text[:_MOST_CHARACTERS]}"))
-        found = (name for name in names if any(row.kind == ADMIN1 and row.main for row in find(fold(name))))
+        found = (
+            name
+            for name in islice(names, _MOST_NAMES)
+            if any(row.kind == ADMIN1 and row.main for row in find(fold(name)))
+        )
         return tuple(islice(found, _MOST_PROVINCES))
 
     @cached_property
@@ -320,8 +328,10 @@ class Article:
         """Each acronym that the text defines, with its full name."""
         found: dict[str, Span] = {}
         for match in _ACRONYM.finditer(self.text[:_MOST_CHARACTERS]):
-            if name := _spelt_out(match["name"], match["short"]):
-                start = match.start("name") + match["name"].rindex(name)
+            start = max(match.start() - _FULL_NAME, 0)
+            before = self.text[start : match.start()]
+            if name := _spelt_out(before, match["short"]):
+                start += before.rindex(name)
                 found.setdefault(match["short"].casefold(), Span(name, start, start + len(name), "text"))
         return found
 
@@ -495,22 +505,24 @@ def _common(word: Token) -> bool:
     meanings, _ = lexicon().longest([word], 0, False)
     return bool(meanings) and all(meaning.kind is Kind.NOUN for meaning in meanings)
 
+    """The end of what stands before, if its capitals spell the acronym: "Democratic Forces for the Liberation of Rwanda"."""
 
-def _spelt_out(name: str, short: str) -> str | None:
-    """The end of the name whose capitals spell the acronym: "the Democratic Forces for the Liberation of Rwanda", FDLR."""
-    words = list(re.finditer(r"[\w'’]+", name))
+
+def _spelt_out(before: str, short: str) -> str | None:
+    """The end of what stands before, if its capitals spell the acronym: "the Democratic Forces for the Liberation of Rwanda"."""
+    words = list(re.finditer(r"[\w'’]+", before))
     wanted = [char for char in short.casefold() if char.isalpha()]
-    for first in range(len(words) - 1, -1, -1):
-        initials = [match[0][0].casefold() for match in words[first:] if match[0][0].isupper()]
+    initials: list[str] = []
+    for word in reversed(words):
+        if not word[0][0].isupper():
+            if word[0] not in _WITHIN_NAMES:
+                return None
+            continue
+        initials.insert(0, word[0][0].casefold())
         if len(initials) > len(wanted) + 2:
             return None
-        if (
-            words[first][0][0].isupper()
-            and initials[:1] == wanted[:1]
-            and len(initials) >= 2
-            and _within(wanted, initials)
-        ):
-            return name[words[first].start() :].rstrip()
+        if initials[0] == wanted[0] and len(initials) >= 2 and _within(wanted, initials):
+            return before[word.start() :].rstrip()
     return None
 
 

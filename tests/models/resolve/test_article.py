@@ -137,7 +137,23 @@ def test_any_span_of_any_article_can_be_read(title: str, text: str, words: int, 
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("word", ["He ", "The group ", "Iran (IR) ", "A. ", "in Goma ", "John Smith, a ", "(A", "The "])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "He ",
+        "A-",
+        "A'",
+        " " * 500 + "A",
+        "toll now ",
+        "The group ",
+        "Iran (IR) ",
+        "A. ",
+        "in Goma ",
+        "John Smith, a ",
+        "(A",
+        "The ",
+    ],
+)
 def test_hostile_articles_can_be_read(word: str) -> None:
     text = word * 50_000
     article = Article(text, word * 100, None, None)
