@@ -505,11 +505,9 @@ def _common(word: Token) -> bool:
     meanings, _ = lexicon().longest([word], 0, False)
     return bool(meanings) and all(meaning.kind is Kind.NOUN for meaning in meanings)
 
-    """The end of what stands before, if its capitals spell the acronym: "Democratic Forces for the Liberation of Rwanda"."""
-
 
 def _spelt_out(before: str, short: str) -> str | None:
-    """The end of what stands before, if its capitals spell the acronym: "the Democratic Forces for the Liberation of Rwanda"."""
+    """The end of what stands before, if its capitals spell the acronym: "Democratic Forces for the Liberation of Rwanda"."""
     words = list(re.finditer(r"[\w'’]+", before))
     wanted = [char for char in short.casefold() if char.isalpha()]
     initials: list[str] = []
