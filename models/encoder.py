@@ -3,7 +3,8 @@
 Two graphs lie beside the tokeniser in a weights folder: `encoder.xml` reads a sentence once and says of it whether it holds
 an event, and of every token whether it begins or continues a trigger; `head.xml` reads one trigger in its sentence and says
 what event it is and which tokens are its arguments. A sentence is always padded to the same length (its own, rounded up),
-and every quantised layer has fixed scales, so that its neighbours in a batch cannot change its numbers.
+and every quantised layer has fixed scales, so that its neighbours in a batch cannot change its numbers. Where `probe.npz`
+lies there too, it can end the reading of sentences without an event after the first layers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,8 @@ Ints = npt.NDArray[np.int64]
 
 MAX_TOKENS = 256
 _ROUND = 8
-# Padded tokens in one run of the encoder; more does not raise the throughput on two cores.
-BATCH_TOKENS = 1024
+# Padded tokens in one run of the encoder, whose memory grows with them; more does not raise the throughput on two cores much.
+BATCH_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,12 @@ class Heads:
 class Network(Protocol):
     """The two computations, whatever runs them: an inference session, or the network in training."""
 
-    def encode(self, ids: Ints, mask: Ints) -> Encoded:
-        """Token ids and mask (B, T; 1 within the sentence) to vectors and logits."""
+    def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
+        """Token ids and mask (B, T; 1 within the sentence) to vectors and logits.
+
+        With `early` a sentence without an event may be read no further than is needed to tell: its event logit is then minus
+        infinity, and no token of it begins a trigger.
+        """
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
         """Hidden states (N, T, H), mask (N, T) and the triggers' tokens (N, T; 1 within) to logits."""
@@ -73,12 +78,12 @@ class Tokenizer:
     """The encoder's own tokeniser, from `tokenizer.json`. Raises OSError or ValueError where that is missing or damaged."""
 
     def __init__(self, path: Path) -> None:
-        from transformers import PreTrainedTokenizerFast
+        import tokenizers
 
         if not path.exists():
             raise FileNotFoundError(path)
         try:
-            tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path)).backend_tokenizer
+            tokenizer = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
             raise ValueError(f"{path}: {error}") from error
         tokenizer.enable_truncation(MAX_TOKENS)
@@ -96,8 +101,64 @@ class Tokenizer:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A look at a sentence after the first layers of a network: below `least` it holds no event.
+
+    The score is linear in `summary`. `after` names the operation of `encoder.xml` whose output it looks at.
+    """
+
+    after: str
+    slopes: Floats  # (3 H,)
+    least: float
+
+    @classmethod
+    def load(cls, path: Path) -> Probe:
+        """Raises OSError, KeyError or ValueError where the file is missing or damaged."""
+        with np.load(path) as held:
+            return cls(str(held["after"]), held["slopes"], float(held["least"]))
+
+    def save(self, path: Path) -> None:
+        np.savez(path, after=self.after, slopes=self.slopes, least=self.least)
+
+    def passing(self, states: Floats, mask: Ints) -> list[int]:
+        """The rows of states (B, T, H) and mask (B, T) that may hold an event."""
+        return [row for row, one in enumerate(summary(states, mask)) if float(one @ self.slopes) >= self.least]
+
+
+def summary(states: Floats, mask: Ints) -> Floats:
+    """Of each sentence the first, the greatest and the mean state, (B, 3 H), from states (B, T, H) and mask (B, T).
+
+    Each is computed by itself and without its padding, so that nothing beside it can change it.
+    """
+    own = (rows[:size] for rows, size in zip(states, mask.sum(axis=1).tolist(), strict=True))
+    return np.stack([np.concatenate([rows[0], rows.max(axis=0), rows.mean(axis=0)]) for rows in own])
+
+
+def cut(model: Any, after: str) -> tuple[Any, Any]:
+    """An encoder's OpenVINO graph in two: words and mask to the output of the operation `after`, and that and mask to the
+    answers. The weights are not copied; `model` is used up. Raises ValueError where there is no such operation."""
+    from openvino import Model, Type, opset13
+
+    found = [operation for operation in model.get_ops() if operation.friendly_name == after]
+    if not found:
+        raise ValueError(f"the encoder has no operation {after}")
+    states = found[0].output(0)
+    lower = Model([states], model.get_parameters()).clone()
+    given = opset13.parameter(states.get_partial_shape(), Type.f32)
+    for reader in list(states.get_target_inputs()):
+        reader.replace_source_output(given.output(0))
+    # The mask's own graph asks for the shape of vectors further down, of which all have that of the states.
+    for operation in model.get_ops():
+        if operation.get_type_name() == "ShapeOf" and operation.input(0).get_partial_shape().rank.get_length() == 3:
+            operation.input(0).replace_source_output(given.output(0))
+    return lower, Model(model.outputs, [given, model.input("mask").node])
+
+
 # OpenVINO's Python side locks up for good where two threads make its first call at once.
 _FIRST_CALL = Lock()
+# Tag logits of a token that is outside of all triggers.
+_NO_TRIGGER = (0.0, -30.0, -30.0)
 
 
 class OpenvinoNetwork:
@@ -118,19 +179,42 @@ class OpenvinoNetwork:
             with np.load(folder / "words.npz") as table:
                 self._words, self._scales = table["words"], table["scales"]
             core = openvino.Core()
-            self._encoder, self._head = (
-                core.compile_model(folder / name, "CPU", settings).create_infer_request()
-                for name in ("encoder.xml", "head.xml")
-            )
+
+            def ready(model: Any) -> Any:
+                return core.compile_model(model, "CPU", settings).create_infer_request()
+
+            upper = core.read_model(folder / "encoder.xml")
+            self._probe = Probe.load(folder / "probe.npz") if (folder / "probe.npz").exists() else None
+            if self._probe:
+                lower, upper = cut(upper, self._probe.after)
+                self._lower = ready(lower)
+            self._upper, self._head = ready(upper), ready(folder / "head.xml")
             with _FIRST_CALL:
                 ids = mask = np.ones((1, _ROUND), dtype=np.int64)
                 self.heads(self.encode(ids, mask).hidden, mask, mask.astype(np.float32))
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"weights in {folder}: {error}") from error
 
-    def encode(self, ids: Ints, mask: Ints) -> Encoded:
-        words = self._words[ids].astype(np.float32) * self._scales[ids][..., None]
-        answer = self._encoder.infer([words, mask])
+    def lower(self, ids: Ints, mask: Ints) -> Floats:
+        """The states (B, T, H) that the probe looks at; the words' own vectors without a probe. Good until the next call."""
+        words: Floats = self._words[ids].astype(np.float32) * self._scales[ids][..., None]
+        return self._lower.infer([words, mask], share_outputs=True)[0] if self._probe else words
+
+    def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
+        states = self.lower(ids, mask)
+        rows = self._probe.passing(states, mask) if early and self._probe else list(range(len(ids)))
+        if len(rows) == len(ids):
+            return self._answers(states, mask)
+        hidden = np.zeros_like(states)
+        tags = np.tile(np.array(_NO_TRIGGER, dtype=np.float32), (*ids.shape, 1))
+        event = np.full(len(ids), -np.inf, dtype=np.float32)
+        if rows:
+            answer = self._answers(states[rows], mask[rows])
+            hidden[rows], tags[rows], event[rows] = answer.hidden, answer.tags, answer.event
+        return Encoded(hidden, tags, event)
+
+    def _answers(self, states: Floats, mask: Ints) -> Encoded:
+        answer = self._upper.infer([states, mask])
         return Encoded(*(answer[name].copy() for name in ("hidden", "tags", "event")))
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:

@@ -72,20 +72,20 @@ class Reader:
         return cls(OpenvinoNetwork(folder, threads), weights)
 
     def event_logits(self, texts: Sequence[str], batch_tokens: int = BATCH_TOKENS) -> Floats:
-        """For each sentence the logit of its holding an event."""
+        """For each sentence the logit of its holding an event; minus infinity where the first layers saw that it does not."""
         found = np.zeros(len(texts), dtype=np.float32)
         tokens = self.weights.tokenizer(texts) if texts else []
         for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
-            found[rows] = self._network.encode(*pad([tokens[row] for row in rows], length)).event
+            found[rows] = self._network.encode(*pad([tokens[row] for row in rows], length), early=True).event
         return found
 
     def read(self, texts: Sequence[str], threshold: float, batch_tokens: int = BATCH_TOKENS) -> list[list[Reading]]:
-        """For each sentence its candidates at or above the threshold, in order."""
+        """For each sentence its candidates at or above the threshold, in order; at 0 every candidate, past the probe."""
         found: list[list[Reading]] = [[] for _ in texts]
         tokens = self.weights.tokenizer(texts) if texts else []
         for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
             ids, mask = pad([tokens[row] for row in rows], length)
-            read = self._network.encode(ids, mask)
+            read = self._network.encode(ids, mask, early=threshold > 0)
             asked = [
                 (at, candidate) for at, row in enumerate(rows) for candidate in candidates(read.tags[at], tokens[row])
             ]

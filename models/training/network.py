@@ -102,7 +102,7 @@ class EventNetwork(nn.Module):
         return answer
 
     @torch.inference_mode()
-    def encode(self, ids: Ints, mask: Ints) -> Encoded:
+    def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
         arrays = (torch.from_numpy(array).to(self.device) for array in (ids, mask))
         return Encoded(*(answer.float().cpu().numpy() for answer in self.read(*arrays)))
 

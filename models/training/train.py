@@ -31,6 +31,7 @@ from models.reader import Reader, Weights
 from models.training.calibrate import calibrate, gate
 from models.training.data import Sentence, development_files, digest, label, training_files
 from models.training.distil import taught
+from models.training.early import probe
 from models.training.export import export
 from models.training.fit import Recipe, fit
 from models.training.network import EventNetwork
@@ -38,19 +39,22 @@ from models.training.pretrained import MINILM, MPNET, pretrained
 
 # The share of the development sentences with an event that the gate passes on.
 GATE_RECALL = 0.99
+# The share of the training sentences with an event that a probe after the first layers passes on.
+PROBE_RECALL = 0.998
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One network of the two: which encoder, and how it learns."""
+    """One network of the two: which encoder, how it learns, and after how many layers a probe looks whether to read on."""
 
     profile: str
     encoder: str
     recipe: Recipe
+    probe: int | None = None
 
 
 ACCURATE = Plan("accurate", MPNET, Recipe(epochs=3, lr=6e-5, head_lr=4e-4))
-FAST = Plan("fast", MINILM, Recipe(epochs=5, lr=2e-4, head_lr=5e-4))
+FAST = Plan("fast", MINILM, Recipe(epochs=5, lr=2e-4, head_lr=5e-4), probe=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,14 @@ def learn(
     key = digest(data.files) + (" taught" if sentences[0].soft else "") + str(folder)
     fit(network, sentences, plan.recipe, options.checkpoints / f"{plan.profile}.pt", key, scores, plan.profile)
     export(network, folder, sentences, target)
+    looked = probe(target, data.records, plan.probe, PROBE_RECALL) if plan.probe else {}
     reader = Reader(OpenvinoNetwork(target), weights)
     settings = {"name": weights.name, "version": weights.version} | calibrate(data.development, reader)
     (target / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     return {
         "encoder": plan.encoder,
         "recipe": asdict(plan.recipe),
+        "probe": looked,
         "development": evaluate(data.development, Coder(Reader.load(target))).to_dict(),
     }
 

@@ -123,6 +123,12 @@ def test_the_gate_looks_at_sentences_with_an_event_alone(recall: float, passed: 
     assert sum(logit >= least for logit in logits) == passed
 
 
+def test_the_gate_counts_what_a_probe_refused() -> None:
+    logits = [-np.inf, *(float(number) for number in range(99))]
+    least = gate([record(EVENT)] * 100, Known(logits=logits), 0.98)
+    assert sum(logit >= least for logit in logits) == 98
+
+
 def known(share: float, count: int) -> tuple[list[dict[str, Any]], list[list[Reading]]]:
     """Sentences in which the network is sure of 0.8 but right in `share` of them; its actors are right, its recipients not."""
     right = round(share * count)

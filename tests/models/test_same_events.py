@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models import Coder, Event, Profile
+from models.coder import WEIGHTS
 from models.corpus.reading import read
+from models.reader import Reader
 from models.training.data import CORPUS
 
 
@@ -83,6 +86,18 @@ def test_an_article_has_the_same_events_in_any_company(
     found = coder.code_many([articles()[number] for number in order], batch_tokens=batch_tokens)
     for number, events in zip(order, found, strict=True):
         assert_same(events, alone[number])
+
+
+@pytest.mark.timeout(300)
+def test_the_probe_and_the_gate_decide_the_same_in_any_batch() -> None:
+    reader = Reader.load(WEIGHTS / "fast")
+    sentences = [line for article in articles() for line in article.text.split("\n\n")]
+    alone = reader.event_logits(sentences, batch_tokens=1)
+    assert 0 < np.isneginf(alone).sum() < len(alone)
+    for batch_tokens in (200, 1024, 5000):
+        found = reader.event_logits(sentences[::-1], batch_tokens)[::-1]
+        assert np.isneginf(found).tolist() == np.isneginf(alone).tolist()
+        assert found == pytest.approx(alone, abs=0.0005)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
