@@ -481,5 +481,6 @@ def _country_of_town(name: str, least: int, others: bool) -> str | None:
     folded = fold(name)
     if folded in _WORDS["no_towns"]:
         return None
-    towns = [town for town in gazetteer.find(folded) if (town.main or others) and town.population >= least]
+    found = (row for row in gazetteer.find(folded) if row.kind != gazetteer.DISTRICT)
+    towns = [town for town in found if (town.main or others) and town.population >= least]
     return max(towns, key=lambda town: town.population).country if towns else None

@@ -32,6 +32,8 @@ _STANDS_FOR: dict[str, frozenset[str]] = {noun: frozenset(kinds) for noun, kinds
 _POSSESSIVES = {"his": "person", "her": "person", "its": "body", "their": "group", "our": "speaker", "my": "speaker"}
 _DEFINITE = frozenset({"the", "this", "that", "these", "those"})
 _DETERMINERS = _DEFINITE | {"a", "an"}
+_KOREAS = {"North": "PRK", "South": "KOR"}
+_KOREAN = frozenset(_KOREAS.values())
 _WITHIN_NAMES = frozenset(_WORDS["names"]["within"])
 _BOTH, _BOTH_STATES, _BEFORE_BOTH = (frozenset(_WORDS["both"][key]) for key in ("words", "states", "before"))
 _ELSEWHERE = frozenset(_WORDS["elsewhere"]["words"])
@@ -132,6 +134,10 @@ class Article:
             return self._pronoun(kind, at) or Party(own, "pronoun without anyone named before")
         if party := self._same_name(span, own, words, at):
             return party
+        if (korea := _KOREAS.get(span.text.removeprefix("the ").removeprefix("The "))) and _KOREAN.intersection(
+            self.countries
+        ):
+            return Party(ActorCode(korea, "GOV", _SAME_BODY), "one of the two Koreas, which the article names")
         if own.country or not words:
             return Party(own, own.rule)
         head = keys[-1]

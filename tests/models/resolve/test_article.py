@@ -115,6 +115,12 @@ def test_the_victims_of_a_foreign_attacker_are_not_his_people() -> None:
     assert found.code.country is None
 
 
+def test_north_and_south_are_the_koreas_where_the_article_names_one() -> None:
+    text = "Seoul stopped its broadcasts to the North."
+    assert party(text, "North").code.country == "PRK"
+    assert party("Chad's army left the North.", "North").code.country != "PRK"
+
+
 def test_a_guess_is_less_trusted_than_a_name() -> None:
     named = party(KANO, "President Bola Tinubu").code
     referred, guessed = party(KANO, "He").code, party(KANO, "Gunmen").code
