@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,11 +16,21 @@ from ingest.cli import app
 from ingest.export.acled import ACLED_COLUMNS
 from ingest.export.cameo import CAMEO_COLUMNS
 from ingest.export.columns import COLUMNS
+from ingest.feeds import schedule
 from ingest.settings import Settings
 
 _DOCS = Path(__file__).parents[1] / "docs"
+_DECISIONS = Path(__file__).parents[1] / "tests/ingest/feeds/decisions.tsv"
 _WIDTH = 100
 _MADE = "<!-- Made by `make docs` from the program; do not edit. -->"
+
+
+def _span(seconds: float) -> str:
+    """As in `6 hours`."""
+    size, unit = (3_600, "hour") if seconds >= 3_600 else (60, "minute")
+    number = round(seconds / size)
+    return f"{number} {unit}{'s' if number > 1 else ''}"
+
 
 _CLI_HEAD = f"""{_MADE}
 
@@ -129,6 +140,83 @@ environment or file only, and are never printed.
 """
 
 
+_INGESTION_HEAD = f"""{_MADE}
+
+# When a feed is pulled again
+
+`ingest/feeds/schedule.py` decides it: one pure function, `next_state`, from what is known of a feed, what its server
+answered and the time to what is known from now on. The tables below are the cases that its tests run
+(`tests/ingest/feeds/decisions.tsv`); other tests hold its promises for any history of answers:
+
+- The next pull is {_span(schedule.MIN_INTERVAL)} to {_span(schedule.MAX_INTERVAL)} ahead, whoever asked for what.
+- No failure but 410 ends the pulling of a feed, and the first answer resets everything.
+- While a failure lasts, no wait is shorter than the one before (jitter aside).
+- What a feed or its server asks is a lower bound for the wait, up to {_span(schedule.MAX_INTERVAL)}.
+- The same feed, answer and time always give the same decision.
+
+Every wait is up to {schedule.JITTER:.0%} longer than the tables say, by a number made of the feed's name and the time, so
+that feeds that were pulled together once are not pulled together for ever. It is cut off at {_span(schedule.MAX_INTERVAL)}.
+
+A pull by hand (`conflictwire pull --force`) does not wait for its time, and otherwise counts like any other.
+
+## How to read the tables
+
+Where nothing is said, the feed is healthy and was read an hour ago, its interval is an hour, its URL in the catalogue is A,
+and it is noon of Tuesday, 24 November 2026, GMT. Words of the columns:
+
+| word | means |
+|---|---|
+| `interval` | the feed's own rhythm; what it is when the next pull is due is `wait` or `due` |
+| `read`, `pulled`, `body` | how long ago it last answered, was last asked, last sent a body |
+| `asked`, `max_age` | seconds between pulls that the feed, and the server, want at least |
+| `new=2 entries=20` | entries that were not known, and all that are in the feed |
+| `same` | a body that was read before, told by its hash |
+| `to=B:301` | redirected to B with status 301 |
+| `doubted` | the server had just said 304, and this is its answer when asked without validators |
+| `conditional`, `unconditional` | whether validators are sent the next time |
+| `wrong` | how long ago the server was caught saying 304 although the feed had changed |
+"""
+
+_INGESTION_WORDS = {
+    "Rhythm": f"""The interval is the time in which {schedule.SHARE:.0%} of a feed's newest {schedule.NEWS} entries are
+expected to be new: about one, or half of one where the feed holds but ten. It follows an exponential average over about
+{schedule.MEMORY:g} intervals.""",
+    "Asked": "The longest wins: the feed's rhythm, what the feed asks, what the server asks.",
+    "Skipped": """RSS `skipHours` and `skipDays` move a pull to the first minutes of the next hour that is free. They hold
+for a day at most, since a feed that is left alone for a weekend loses what it published.""",
+    "Failures": f"""Those that may pass by themselves (DNS, connection, TLS, time, 5xx, our own) wait
+{_span(schedule.SOFT[0])}, then twice as long each time up to {_span(schedule.SOFT[1])}; all others {_span(schedule.HARD[0])}
+up to {_span(schedule.MAX_INTERVAL)}. A wait is at most twice the last one, or the first of its kind.""",
+    "Asked to wait": """Retry-After, in seconds or as a date, is what 429 and 503 wait for; if it is short and nothing
+gets better, the wait doubles all the same. 429 also doubles the interval: it was too short.""",
+    "Gone": f"""410 disables a feed; `conflictwire feeds list` shows why, and `conflictwire feeds add URL` pulls it again, as
+does another URL in the catalogue. Where it had moved, it is first asked again at the catalogue's URL, also after
+{schedule.MOVE_FAILURES} failures in a row.""",
+    "Redirects": f"""A feed is pulled from where it moved to once it was redirected there for good on
+{schedule.MOVING_DAYS} different days (UTC), each time with a feed at the end. The catalogue stays as it is; when its URL is
+changed by hand, that one counts, and validators, failures and moves of the old one are forgotten. Redirects in a circle and
+from https to http are failures.""",
+    "Validators": f"""ETag and Last-Modified are sent back as they came. Some servers answer 304 for ever, so a 304 is checked
+by a second, unconditional request once there was no body for a day (and for {schedule.DOUBT_INTERVALS} intervals). If that has
+new entries, validators are not sent for {schedule.TRUST_AGAIN.days} days. A body that was read before, by its SHA-256, is not
+read again, whatever its validators say.""",
+}
+
+
+def _ingestion() -> Iterator[str]:
+    """The tables of decisions, a section a group, in the order of the file."""
+    yield _INGESTION_HEAD
+    with _DECISIONS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    for group in dict.fromkeys(row["group"] for row in rows):
+        yield f"\n## {group}\n\n{_INGESTION_WORDS[group]}\n\n"
+        yield "| what happens | the feed | the answer | then |\n|---|---|---|---|\n"
+        for row in rows:
+            if row["group"] == group:
+                cells = (f"`{row[name]}`" if row[name] else "" for name in ("state", "answer", "then"))
+                yield f"| {row['case']} | {' | '.join(cells)} |\n"
+
+
 def _settings(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The table of one section, then those of the sections in it."""
     inner = []
@@ -179,6 +267,7 @@ def pages() -> dict[Path, str]:
     return {
         _DOCS / "cli.md": "\n".join([_CLI_HEAD, *sections]),
         _DOCS / "export.md": "".join(export),
+        _DOCS / "ingestion.md": "".join(_ingestion()),
         _DOCS / "settings.md": _SETTINGS_HEAD + "".join(_settings(Settings)),
         _DOCS / "asyncapi.json": json.dumps(document(), indent=1) + "\n",
     }

@@ -64,6 +64,11 @@ class Article(_Record):
     published_source: Literal["entry", "page", "fetched"] = "fetched"
     fetched: Time
     content_hash: str
+    syndication_id: str | None = None
+    """The `article_id` of the first article that printed this story, the article's own where that is it; None in records
+    from before this was decided. One story is one source, however many print it."""
+    syndicated_from: CleanText | None = None
+    """The publisher that wrote it, where that can be known: by credit, or by that of another print."""
 
 
 class ArticleRef(BaseModel):

@@ -57,6 +57,8 @@ class Fetch(_Section):
     """Feeds pulled at once."""
     per_host: Annotated[int, Field(ge=1)] = 2
     """Requests to one host at once."""
+    host_gap: Annotated[float, Field(ge=0)] = 0.5
+    """Between the starts of two requests to one host, at least; longer where its robots.txt has a Crawl-delay."""
     parse_timeout: Annotated[float, Field(gt=0)] = 10.0
     """For parsing one body; then its process is killed, and only that feed fails."""
     parse_processes: Annotated[int, Field(ge=1)] = 2

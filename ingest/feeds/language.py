@@ -13,6 +13,9 @@ Claims are mostly right where the text is short, and often a blog engine's defau
 else: at 30, "12 killed" in a French feed stays French, two sentences of English there are English.
 """
 _ENOUGH = 0.5
+_NO_LANGUAGE = "zxx"
+# Tags for what the model knows by another (ISO 639 withdrew some; nb and sh are parts or wholes of it).
+_ALIASES = {"nb": "no", "iw": "he", "in": "id", "fil": "tl", "sh": "hr", "mo": "ro", "cmn": "zh", "swa": "sw"}
 
 
 @cache
@@ -27,7 +30,9 @@ def detect_language(text: str, claimed: str | None) -> str | None:
     if not any(mark.isalpha() for mark in text[:_SAMPLE]):
         return claimed
     odds = dict(_identifier().rank(text[:_SAMPLE]))
+    odds.pop(_NO_LANGUAGE, None)
     primary = (claimed or "").partition("-")[0].lower()
+    primary = _ALIASES.get(primary, primary)
     if primary in odds:
         odds[primary] *= _PRIOR
     total = sum(odds.values())

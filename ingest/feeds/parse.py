@@ -55,23 +55,33 @@ class ParsedEntry:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFeed:
-    """A feed with its entries in the order of the document. `ttl`: seconds it asks to be left alone between pulls."""
+    """A feed with its entries in the order of the document.
+
+    `ttl`: seconds it asks to be left alone between pulls. `skip_hours` (GMT) and `skip_days` (0 is Monday): when it asks
+    not to be pulled; never all of them. `update_seconds`: how often it says to change. `left_out`: how many entries were
+    not read, since it has more than parse_child.MAX_ENTRIES or MAX_FEED_TEXT; they are the oldest.
+    """
 
     title: str
     language: str | None
     ttl: float | None
     entries: tuple[ParsedEntry, ...]
+    skip_hours: tuple[int, ...] = ()
+    skip_days: tuple[int, ...] = ()
+    update_seconds: float | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedPage:
-    """The article on a page. `text` is empty where none was found."""
+    """The article on a page. `text` is empty where none was found; `instead` says what is there, if known: "a paywall"."""
 
     title: str
     text: str
     authors: tuple[str, ...]
     language: str | None
     published: datetime | None
+    instead: str | None = None
 
 
 _T = TypeVar("_T")

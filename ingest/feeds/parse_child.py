@@ -12,6 +12,7 @@ up: `limit` is a number of seconds after which it ends itself, should its parent
 from __future__ import annotations
 
 import calendar
+import contextlib
 import html.entities
 import io
 import json
@@ -21,12 +22,17 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, BinaryIO, cast
 from urllib.parse import urljoin, urlsplit
 
 import feedparser
+import feedparser.api
 
+from ingest.feeds import parse_xml
 from ingest.feeds.identity import content_hash
 from ingest.feeds.text import (
     decode_body,
@@ -44,6 +50,10 @@ OUT_OF_MEMORY = 77  # exit status; the same in parse.py, which must not import f
 MAX_ENTRIES = 2_000
 MAX_FEED_TEXT = 20_000_000  # code points of all entries together
 MAX_ID = 4_096  # code points of a guid or link
+
+
+if parse_xml.__name__ not in feedparser.api.PREFERRED_XML_PARSERS:
+    feedparser.api.PREFERRED_XML_PARSERS.insert(0, parse_xml.__name__)
 
 
 class NotAFeedError(Exception):
@@ -85,9 +95,10 @@ def parse_feed(body: bytes, content_type: str, url: str) -> dict[str, Any]:
         raise NotAFeedError("the body is empty")
     if text.startswith("{"):
         return _json_feed(text, url)
+    newest, left_out = _newest(_without_junk(text))
     parsed = feedparser.parse(
         # Bytes given bare would be tried as the name of a local file first.
-        io.BytesIO(_repaired(text)),
+        io.BytesIO(_repaired(_without_unread(newest))),
         response_headers={"content-type": "application/xml; charset=utf-8"},
         resolve_relative_uris=False,
         sanitize_html=False,
@@ -95,23 +106,104 @@ def parse_feed(body: bytes, content_type: str, url: str) -> dict[str, Any]:
     if not parsed.version and not parsed.entries:
         raise NotAFeedError(_what_instead(text))
     feed = parsed.feed
+    about = _outside_entries(newest)
     return _feed(
         title=_plain(feed, "title"),
         language=feed.get("language"),
+        # As plain dicts, for feedparser's own ask themselves at each access what else the key may be called.
+        entries=[partial(_entry, dict(entry), url) for entry in parsed.entries[:MAX_ENTRIES]],
+        left_out=left_out + max(len(parsed.entries) - MAX_ENTRIES, 0),
         ttl=_ttl(feed),
-        entries=(_entry(entry, url) for entry in parsed.entries[:MAX_ENTRIES]),
+        skip_hours=_skip_hours(about),
+        skip_days=_skip_days(about),
+        update_seconds=_update_seconds(feed),
     )
 
 
-def _feed(title: str, language: Any, ttl: float | None, entries: Any) -> dict[str, Any]:
+def _feed(
+    title: str, language: Any, entries: Sequence[Callable[[], dict[str, Any]]], left_out: int, **wishes: Any
+) -> dict[str, Any]:
     kept, left = [], MAX_FEED_TEXT
-    for entry in entries:
+    for read in entries:
+        entry = read()
         left -= len(entry["text"])
         if left < 0:
             break
-        if entry["title"] or entry["text"]:
-            kept.append(entry)
-    return {"title": title, "language": language_tag(language), "ttl": ttl, "entries": kept}
+        kept.append(entry)
+    left_out += len(entries) - len(kept)
+    return {"title": title, "language": language_tag(language), "entries": kept, "left_out": left_out, **wishes}
+
+
+_BEFORE_ROOT = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)*", re.S | re.I)
+_ROOT = re.compile(r"<(?:html|rss|channel|(?:\w{1,20}:)?(?:feed|RDF))\b", re.I)
+_FEED_STARTS = re.compile(r"<\?xml\b|<!DOCTYPE\s+(?:rss|rdf)|<(?:rss|(?:\w{1,20}:)?(?:feed|RDF))\b", re.I)
+
+
+def _without_junk(text: str) -> str:
+    """`text` from where the feed starts: a server's warnings or a template's scraps may stand before it."""
+    before = _BEFORE_ROOT.match(text)
+    end = before.end() if before else 0
+    start = None if _ROOT.match(text, end) else _FEED_STARTS.search(text, end)
+    return text[start.start() :] if start else text
+
+
+_ENTRY = re.compile(r"<(?:\w{1,20}:)?(?:item|entry)[\s>]")
+_STAMP = re.compile(r"<(?:pubDate|published|updated|modified|issued|dc:date)\b[^<>]{0,200}>([^<]{6,60})<")
+
+
+def _newest(text: str) -> tuple[str, int]:
+    """`text` with its MAX_ENTRIES newest entries, and how many are left out. The newest are first, or last."""
+    starts = [found.start() for found in _ENTRY.finditer(text)]
+    left_out = len(starts) - MAX_ENTRIES
+    if left_out <= 0:
+        return text, 0
+    first, last = (_STAMP.search(text, at) for at in (starts[0], starts[-1]))
+    if first and last and _is_before(first[1], last[1]):
+        return text[: starts[0]] + text[starts[left_out] :], left_out
+    return text[: starts[MAX_ENTRIES]] + text[_end_of_entries(text) :], left_out
+
+
+def _is_before(stamp: Any, other: Any) -> bool:
+    early, late = _iso(_from_rfc_822(stamp)), _iso(_from_rfc_822(other))
+    return early is not None and late is not None and early < late
+
+
+def _from_rfc_822(stamp: Any) -> str:
+    try:
+        return parsedate_to_datetime(str(stamp)).isoformat()
+    except (TypeError, ValueError, OverflowError):
+        return str(stamp).strip()
+
+
+def _end_of_entries(text: str) -> int:
+    last = max(text.rfind("</item>"), text.rfind("</entry>"))
+    return text.index(">", last) + 1 if last >= 0 else len(text)
+
+
+def _outside_entries(text: str) -> str:
+    first = _ENTRY.search(text)
+    return text[: first.start()] + text[_end_of_entries(text) :] if first else text
+
+
+_LEAF = r"[^<>]{0,2000}(?:/>|>\s*+(?:<!\[CDATA\[(?:[^\]<]|\](?!\]>)){0,2000}+\]\]>\s*+|[^<]{0,2000}+)</\1\s*>)"
+# What no article is made of. feedparser takes long for it, and for many categories quadratically so.
+_UNREAD = re.compile(
+    r"<(category|enclosure|comments|generator|docs|cloud|dc:subject|dc:rights|dc:format|dc:type"
+    r"|media:(?!group\b|title\b|description\b|text\b)\w{1,20}|itunes:(?!summary\b|subtitle\b|author\b)\w{1,20}"
+    rf"|(?:slash|wfw|georss|geo|thr|psc|googleplay|prism):\w{{1,40}})\b{_LEAF}"
+)
+_CAPTION = re.compile(rf"<(media:description)\b{_LEAF}")
+_OWN_TEXT = re.compile(r"<(?:description|summary|content:encoded|content)[\s>]")
+
+
+def _without_unread(text: str) -> str:
+    """`text` without categories, enclosures, players and the like.
+
+    media:description is a picture's caption, which feedparser takes for content, unless entries have no other text.
+    """
+    text = _UNREAD.sub("", text)
+    first = _ENTRY.search(text) if "<media:description" in text else None
+    return _CAPTION.sub("", text) if first and _OWN_TEXT.search(text, first.start()) else text
 
 
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,500}\?>")
@@ -183,7 +275,7 @@ def _list(entry: Any, name: str) -> list[Any]:
 
 def _detail(entry: Any, name: str, key: str) -> str:
     detail = entry.get(f"{name}_detail")
-    return str(detail.get(key) or "") if isinstance(detail, dict) else ""
+    return str(dict.get(detail, key) or "") if isinstance(detail, dict) else ""
 
 
 def _plain(entry: Any, name: str) -> str:
@@ -191,25 +283,28 @@ def _plain(entry: Any, name: str) -> str:
 
 
 def _entry(entry: Any, url: str) -> dict[str, Any]:
-    contents = [
-        _text(part.get("value", ""), part.get("type", ""))
+    parts = [
+        (dict.get(part, "value", ""), kind)
         for part in _list(entry, "content")
-        if part.get("type", "").startswith("text/") or part.get("type", "") in _HTML_TYPES
+        if (kind := str(dict.get(part, "type", ""))).startswith("text/") or kind in _HTML_TYPES
     ]
+    contents = [_text(value, kind) for value, kind in parts]
+    said = entry.get("summary") or ""
+    said_as = _detail(entry, "summary", "type") or "text/html"
     published = entry.get("published_parsed") or entry.get("created_parsed")
-    # Not by its own `get`, which would give published_parsed in its place.
-    updated = dict.get(entry, "updated_parsed")
+    updated = entry.get("updated_parsed")
     return _fields(
         guid=entry.get("id"),
         link=entry.get("feedburner_origlink") or entry.get("link"),
         base=url,
         title=_plain(entry, "title"),
-        summary=_text(entry.get("summary") or "", _detail(entry, "summary", "type") or "text/html"),
+        # feedparser repeats the content as summary where that lacks.
+        summary=contents[parts.index((said, said_as))] if (said, said_as) in parts else _text(said, said_as),
         content=max(contents, key=len, default=""),
         authors=_authors(entry),
         published=_moment(published or updated),
         updated=_moment(updated or published),
-        language=_detail(entry, "summary", "language") or _detail(entry, "title", "language"),
+        language=entry.get("language") or _detail(entry, "summary", "language") or _detail(entry, "title", "language"),
     )
 
 
@@ -237,8 +332,7 @@ def choose(summary: str, content: str) -> tuple[str, bool]:
     """The better text of an entry, and whether it is likely the whole article and not its first lines only.
 
     Content that says more than the summary is whole unless it is tiny. A summary is, only when it is long or has
-    paragraphs, as feeds without a content element give all in the description. (feedparser repeats the content as
-    summary where that lacks.)
+    paragraphs, as feeds without a content element give all in the description.
     """
     if len(content) >= len(summary):
         text, whole = content, 250 if len(content) > 1.2 * len(summary) else 500
@@ -250,7 +344,7 @@ def choose(summary: str, content: str) -> tuple[str, bool]:
 def _web_link(link: str, base: str) -> str:
     link = one_line(link, MAX_ID + 1).replace(" ", "%20")
     try:
-        whole = urljoin(base, link) if link else ""
+        whole = link if link.startswith(("http://", "https://")) or not link else urljoin(base, link)
         parts = urlsplit(whole)
         return whole if parts.scheme in ("http", "https") and parts.hostname and len(whole) <= MAX_ID else ""
     except ValueError:
@@ -278,14 +372,39 @@ def _moment(parsed: Any) -> str | None:
         return None
 
 
+_HOURS = re.compile(r"<skipHours\b[^<>]{0,200}>(.{0,2000}?)</skipHours\s*>", re.S | re.I)
+_DAYS = re.compile(r"<skipDays\b[^<>]{0,200}>(.{0,2000}?)</skipDays\s*>", re.S | re.I)
+_HOUR = re.compile(r"<hour\b[^<>]{0,200}>\s*(\d{1,2})\s*<", re.I)
+_DAY = re.compile(r"<day\b[^<>]{0,200}>\s*(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\s*<", re.I)
+_WEEK = ("mon", "tues", "wednes", "thurs", "fri", "satur", "sun")
+
+
+def _skip_hours(about: str) -> list[int]:
+    """Hours of the day (GMT) at which the feed asks not to be read; midnight is 0, or 24 in RSS 0.91."""
+    found = _HOURS.search(about)
+    hours = {int(hour) % 24 for hour in _HOUR.findall(found[1]) if int(hour) <= 24} if found else set()
+    # Who asks never to be read has not meant it.
+    return sorted(hours) if len(hours) < 24 else []
+
+
+def _skip_days(about: str) -> list[int]:
+    """Days of the week, 0 for Monday, at which the feed asks not to be read."""
+    found = _DAYS.search(about)
+    days = {_WEEK.index(day.lower()) for day in _DAY.findall(found[1])} if found else set()
+    return sorted(days) if len(days) < 7 else []
+
+
 _PERIODS = {"hourly": 3_600, "daily": 86_400, "weekly": 604_800, "monthly": 2_592_000, "yearly": 31_536_000}
 
 
 def _ttl(feed: Any) -> float | None:
-    """Seconds that the feed asks to be left alone for: RSS `ttl`, or the syndication module's period."""
+    """Seconds for which the feed may be kept: RSS `ttl`, there in minutes."""
     ttl = str(feed.get("ttl") or "").strip()
-    if ttl.isdecimal() and len(ttl) < 8:
-        return int(ttl) * 60.0
+    return int(ttl) * 60.0 if ttl.isdecimal() and len(ttl) < 8 else None
+
+
+def _update_seconds(feed: Any) -> float | None:
+    """Seconds between changes, by the syndication module (http://purl.org/rss/1.0/modules/syndication/)."""
     period = _PERIODS.get(str(feed.get("sy_updateperiod") or "").strip().lower())
     times = str(feed.get("sy_updatefrequency") or "1").strip()
     return period / max(int(times), 1) if period and times.isdecimal() and len(times) < 8 else None
@@ -294,18 +413,51 @@ def _ttl(feed: Any) -> float | None:
 def _json_feed(text: str, url: str) -> dict[str, Any]:
     """JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/)."""
     try:
-        feed = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise NotAFeedError(f"this is not a feed: it begins like JSON, but {str(error)[:200]}") from error
+        feed = json.loads(text, strict=False)
+    except RecursionError as error:
+        raise NotAFeedError(f"this is not a feed: it is JSON, too deep to read; {error}") from error
+    except ValueError as error:
+        feed = _json_cut_off(text)
+        if not feed["items"]:
+            raise NotAFeedError(f"this is not a feed: it begins like JSON, but {str(error)[:200]}") from error
     if not isinstance(feed.get("items"), list) or "jsonfeed.org" not in str(feed.get("version", "")):
         raise NotAFeedError("this is JSON, but not a JSON Feed: it has no version of jsonfeed.org, or no items")
-    items = [item for item in feed["items"][:MAX_ENTRIES] if isinstance(item, dict)]
+    items = [item for item in feed["items"] if isinstance(item, dict)]
+    left_out = max(len(items) - MAX_ENTRIES, 0)
+    if left_out and _is_before(items[0].get("date_published"), items[-1].get("date_published")):
+        items = items[left_out:]
     return _feed(
         title=one_line(str(feed.get("title") or "")),
         language=feed.get("language"),
+        entries=[partial(_json_entry, item, url) for item in items[:MAX_ENTRIES]],
+        left_out=left_out,
         ttl=None,
-        entries=(_json_entry(item, url) for item in items),
+        skip_hours=[],
+        skip_days=[],
+        update_seconds=None,
     )
+
+
+_JSON_ITEMS = re.compile(r'"items"\s*:\s*\[')
+_JSON_HEAD = re.compile(r'"(version|title|language)"\s*:\s*("(?:[^"\\]|\\.){0,500}")')
+_JSON_BETWEEN = re.compile(r"[\s,]*")
+
+
+def _json_cut_off(text: str) -> dict[str, Any]:
+    """What can be read of a JSON Feed that breaks off: its items up to there."""
+    decoder = json.JSONDecoder(strict=False)
+    start = _JSON_ITEMS.search(text)
+    feed: dict[str, Any] = {"items": []}
+    if start is None:
+        return feed
+    with contextlib.suppress(ValueError, RecursionError):
+        for name, value in _JSON_HEAD.findall(text[: start.start()]):
+            feed[name] = json.loads(value, strict=False)
+        at = start.end()
+        while between := _JSON_BETWEEN.match(text, at):
+            item, at = decoder.raw_decode(text, between.end())
+            feed["items"].append(item)
+    return feed
 
 
 def _json_entry(item: dict[str, Any], url: str) -> dict[str, Any]:

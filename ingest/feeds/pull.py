@@ -14,6 +14,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -25,10 +26,12 @@ from ingest.broker import Outgoing, Producer
 from ingest.errors import BrokerRejected, FetchError, ParseError, RecordTooLarge, ServerUnreachable, StoreRejected
 from ingest.feeds import schedule
 from ingest.feeds.catalog import Feed
-from ingest.feeds.fetch import HTML_TYPES, Fetcher
+from ingest.feeds.fetch import HTML_TYPES, Fetcher, product_token
 from ingest.feeds.identity import Publication, canonical_url, decide, identify, newest_of_each, normalise
 from ingest.feeds.language import detect_language
 from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParsedPage, ParserPool
+from ingest.feeds.robots import RobotsCache
+from ingest.feeds.syndication import Syndicator, prepare
 from ingest.log import printable
 from ingest.records import Article
 from ingest.settings import Settings
@@ -44,16 +47,18 @@ PAGE_FAILURES = 5
 """Pages of a feed that may fail in a row before the rest of its new entries goes without: the site is down, or minds."""
 CLOCK_SKEW = timedelta(days=1)
 """A publication time further ahead than that is a mistake, not a time."""
+_ROBOTS = "robots.json"
 OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
 """So is one before there were web pages: 1970 and 1900 are what zero means to a server."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """What became of one feed. `entries` are those in the feed, `seconds` includes waiting for other requests.
+    """What became of one feed. `entries` are those read, `left_out` older ones beyond the parser's bound.
 
-    `error` says in one line what went wrong; `error_kind` is that of the FetchError or ParseError, `rejected` where
-    broker or database refused an article, `internal` for a mistake of ours, whose traceback is logged.
+    `seconds` includes waiting for other requests. `error` says in one line what went wrong; `error_kind` is that of the
+    FetchError or ParseError, `rejected` where broker or database refused an article, `internal` for a mistake of ours, whose
+    traceback is logged.
     """
 
     feed: str
@@ -61,6 +66,7 @@ class PullResult:
     new: int = 0
     updated: int = 0
     entries: int = 0
+    left_out: int = 0
     seconds: float = 0.0
     error: str | None = None
     error_kind: str | None = None
@@ -98,12 +104,15 @@ class Puller:
         self._producer = producer
         self._settings = settings
         self._now = now
-        self._fetcher = Fetcher(settings.fetch)
+        self._robots = RobotsCache(product_token(settings.fetch.user_agent))
+        self._fetcher = Fetcher(settings.fetch, robots=self._robots)
         self._parsers = ParserPool(settings.fetch)
+        self._unsaved: deque[FeedState] = deque()
 
     async def __aenter__(self) -> Puller:
         # One thread of our own: the loop's default threads may all hang in name resolution.
         self._thread = ThreadPoolExecutor(1, "publish")
+        self._robots.read(self._settings.data_dir / _ROBOTS)
         await self._fetcher.__aenter__()
         return self
 
@@ -112,6 +121,9 @@ class Puller:
     ) -> None:
         await self._parsers.__aexit__(kind, error, trace)
         await self._fetcher.__aexit__(kind, error, trace)
+        # Each run is a process of its own; a site's robots.txt is asked for once a day all the same.
+        with suppress(OSError):
+            self._robots.write(self._settings.data_dir / _ROBOTS)
         self._thread.shutdown(wait=True)
 
     async def pull_all(
@@ -128,7 +140,7 @@ class Puller:
 
         waiting: list[tuple[Feed, FeedState]] = []
         for feed in feeds:
-            state = states.get(feed.name) or FeedState(feed.name)
+            state = schedule.at_url(states.get(feed.name) or FeedState(feed.name), feed.url)
             if not feed.enabled or state.disabled:
                 done(PullResult(feed.name, "disabled", error=state.last_error if state.disabled else None))
             elif not force and not schedule.is_due(state, self._time()):
@@ -163,32 +175,44 @@ class Puller:
             failure = _failure(error)
             if failure.kind == "internal":
                 log.exception("pull failed", extra={"feed": feed.name, "url": feed.url})
-            await self._in_thread(self._store.save_feed_state, schedule.after_failure(state, failure, self._time()))
-            result = PullResult(feed.name, "failed", error=failure.message, error_kind=failure.kind)
+            after = schedule.next_state(state, failure, self._time())
+            await self._save(after)
+            if after.disabled:
+                log.warning("feed disabled", extra={"feed": feed.name, "error": after.last_error})
+            result = PullResult(feed.name, "failed", error=after.last_error, error_kind=failure.kind)
         return replace(result, seconds=time.monotonic() - started)
 
     async def _pull(self, feed: Feed, state: FeedState) -> PullResult:
-        fetched = await self._fetcher.get(feed.url, etag=state.etag, last_modified=state.last_modified)
-        body_hash = hashlib.sha256(fetched.body).hexdigest() if fetched.status == 200 else state.body_hash
-        # A 304 need not repeat the validators.
-        before = state if fetched.status == 304 else FeedState(feed.name)
+        url = state.url or feed.url
+        conditions = schedule.conditions(state, self._time())
+        fetched = await self._fetcher.get(url, etag=conditions.etag, last_modified=conditions.last_modified)
+        doubted = fetched.status == 304 and schedule.is_doubtful(state, self._time())
+        if doubted:
+            fetched = await self._fetcher.get(url)
         success = schedule.Success(
             status=fetched.status,
-            etag=fetched.etag or before.etag,
-            last_modified=fetched.last_modified or before.last_modified,
-            body_hash=body_hash,
+            etag=fetched.etag,
+            last_modified=fetched.last_modified,
+            body_hash=hashlib.sha256(fetched.body).hexdigest() if fetched.status == 200 else None,
+            max_age=fetched.max_age,
+            moved_to=schedule.moved_to(fetched.redirects),
+            doubted=doubted,
         )
-        if body_hash == state.body_hash:
-            await self._in_thread(self._store.save_feed_state, schedule.after_success(state, success, self._time()))
+        if fetched.status == 304 or success.body_hash == state.body_hash:
+            after = schedule.next_state(state, success, self._time())
+            await self._save(after)
+            _tell(feed, state, after)
             return PullResult(feed.name, "unchanged")
         parsed = await self._parsers.feed(fetched.body, fetched.content_type, fetched.url)
-        entries = newest_of_each(identify(feed.name, parsed.entries), parsed.entries)
+        readable = [entry for entry in parsed.entries if entry.title or entry.text or entry.link]
+        entries = newest_of_each(identify(feed.name, readable), readable)
         known = await self._in_thread(self._store.known, list(entries))
         publications = decide(entries, known)
-        success = replace(success, ttl=parsed.ttl, new=sum(each.status == "new" for each in publications))
-        after = schedule.after_success(state, success, self._time())
+        new = sum(each.status == "new" for each in publications)
+        success = replace(success, asked=_asked(parsed), entries=len(entries), new=new)
+        after = schedule.next_state(state, success, self._time())
         if not publications:
-            await self._in_thread(self._store.save_feed_state, after)
+            await self._save(after)
         visits = _PageVisits(self._settings.fetch.per_host)
         for start in range(0, len(publications), BATCH):
             batch = publications[start : start + BATCH]
@@ -197,8 +221,15 @@ class Puller:
             found = [(publication, page.result()) for publication, page in zip(batch, pages, strict=True)]
             last = start + BATCH >= len(publications)
             await self._in_thread(self._publish, feed, parsed, found, after if last else None)
-        updated = len(publications) - success.new
-        return PullResult(feed.name, "ok", new=success.new, updated=updated, entries=len(parsed.entries))
+        _tell(feed, state, after)
+        return PullResult(
+            feed.name,
+            "ok",
+            new=new,
+            updated=len(publications) - new,
+            entries=len(parsed.entries),
+            left_out=parsed.left_out,
+        )
 
     async def _page(self, feed: Feed, entry: ParsedEntry, visits: _PageVisits) -> ParsedPage | None:
         """The article on the page behind `entry`, where it is wanted and there, and says more than the entry."""
@@ -211,7 +242,7 @@ class Puller:
             if visits.given_up:
                 return None
             try:
-                fetched = await self._fetcher.get(entry.link, only_types=HTML_TYPES)
+                fetched = await self._fetcher.get(entry.link, only_types=HTML_TYPES, robots=True)
                 page = await self._parsers.page(fetched.body, fetched.content_type, entry.title)
             except (FetchError, ParseError) as error:
                 visits.failed()
@@ -229,13 +260,33 @@ class Puller:
     ) -> None:
         fetched = self._time()
         articles = [_article(feed, parsed, publication, page, fetched) for publication, page in batch]
+        read = [prepare(each, feed.publisher or feed.name) for each in articles]
+        keys = [key for each in read for key in each.reading.all_keys]
+        syndicator = Syndicator(self._store.syndicated([each.article_id for each in articles], keys))
+        stories = [syndicator.assign_prepared(each) for each in read]
+        articles = [
+            each.model_copy(update={"syndication_id": story.id, "syndicated_from": story.original_publisher})
+            for each, story in zip(articles, stories, strict=True)
+        ]
         topic = self._settings.topics.articles
         self._producer.send([Outgoing(topic, each.article_id.encode(), each.to_json()) for each in articles])
         known = [Known(each.article_id, each.revision, each.content_hash) for each in articles]
-        self._store.remember(known, feed.name, after)
+        self._store.remember(known, feed.name, after, syndicator.made)
 
     def _time(self) -> datetime:
         return self._now or datetime.now(UTC)
+
+    async def _save(self, state: FeedState) -> None:
+        """Save the state of a feed, together with those of all feeds that came to this point meanwhile."""
+        self._unsaved.append(state)
+        await self._in_thread(self._save_waiting)
+
+    def _save_waiting(self) -> None:
+        states = []
+        while self._unsaved:
+            states.append(self._unsaved.popleft())
+        if states:
+            self._store.save_feed_state(*states)
 
     async def _in_thread(self, function: Callable[..., _T], *arguments: object) -> _T:
         """Run `function` in the thread for broker and store. When cancelled, wait for its end first."""
@@ -320,6 +371,18 @@ def _plausible(time: datetime | None, fetched: datetime) -> TypeGuard[datetime]:
     return time is not None and OLDEST <= time <= fetched + CLOCK_SKEW
 
 
+def _asked(parsed: ParsedFeed) -> schedule.Asked:
+    seconds = max(parsed.ttl or 0.0, parsed.update_seconds or 0.0)
+    return schedule.Asked(seconds or None, parsed.skip_hours, parsed.skip_days)
+
+
+def _tell(feed: Feed, before: FeedState, after: FeedState) -> None:
+    if after.url != before.url:
+        log.info("feed moved", extra={"feed": feed.name, "url": after.url or feed.url})
+    if after.validators_wrong != before.validators_wrong:
+        log.info("feed changed while its server said 304", extra={"feed": feed.name, "url": after.url or feed.url})
+
+
 def _failure(error: Exception) -> schedule.Failure:
     message = str(error)
     if isinstance(error, FetchError):
@@ -336,5 +399,5 @@ def _by_turns(waiting: Sequence[tuple[Feed, FeedState]]) -> list[tuple[Feed, Fee
     """The feeds of the hosts in turn, so that those of one slow host do not take all the places at once."""
     hosts: dict[str | None, list[tuple[Feed, FeedState]]] = defaultdict(list)
     for feed, state in waiting:
-        hosts[urlsplit(feed.url).hostname].append((feed, state))
+        hosts[urlsplit(state.url or feed.url).hostname].append((feed, state))
     return [each for turn in zip_longest(*hosts.values()) for each in turn if each is not None]

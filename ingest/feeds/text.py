@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import html
 import re
+from functools import cache
 
 from lxml import etree
 
@@ -25,9 +26,13 @@ _BLOCKS = frozenset(
 _CELLS = frozenset(("td", "th"))
 # What a reader of the page would not see as running text; captions speak of pictures, often of older events.
 _DROPPED = frozenset(
-    "applet audio canvas embed figcaption head iframe math noembed noframes noscript object script select style svg "
+    "applet audio canvas figcaption head iframe math noembed noframes noscript object script select style svg "
     "template textarea title video".split()
 )
+# Written as if XML: an HTML parser would look for the end of it in the rest of the article.
+_CLOSED_AT_ONCE = re.compile(rf"<(?:{'|'.join(sorted(_DROPPED))})\b[^<>]*/>", re.I)
+# What readers of old browsers got: some feeds open it and leave it open, and then it is the article.
+_FALLBACKS = frozenset("applet audio canvas iframe noembed noframes noscript object video".split())
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufdd0-\ufdef\ufffe\uffff]")
@@ -37,22 +42,20 @@ _INVISIBLE = re.compile(
     "|(?:(?<=[\x00-\x7f])|^)[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\x7f]|$)"
 )
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_SPACES = re.compile(r"[^\S\n]+")
-_ANY_SPACE = re.compile(r"\s+")
-_AROUND_LINE_END = re.compile(r" ?\n ?")
+_MARKUP = re.compile("<[A-Za-z/!?]")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 
 def _clean(text: str) -> str:
-    text = _SURROGATES.sub("\ufffd", text)
-    text = _CONTROLS.sub("", text)
-    return _INVISIBLE.sub("", text)
+    if text.replace("\n", "").isprintable():
+        return text
+    return _INVISIBLE.sub("", _CONTROLS.sub("", _SURROGATES.sub("\ufffd", text)))
 
 
 def _layout(text: str) -> str:
     """Lines without space around them, paragraphs one blank line apart."""
-    text = _AROUND_LINE_END.sub("\n", _SPACES.sub(" ", text))
+    text = "\n".join([" ".join(line.split()) for line in text.split("\n")])
     text = _BLANK_LINES.sub("\n\n", text).strip()
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT].rstrip()
 
@@ -69,7 +72,7 @@ def plain_to_text(text: str) -> str:
 
 def one_line(text: str, limit: int = MAX_TITLE) -> str:
     """`text` on one line of at most `limit` code points, left-over character references decoded."""
-    line = _ANY_SPACE.sub(" ", _clean(unescape(text))).strip()
+    line = " ".join(_clean(unescape(text)).split())
     return line if len(line) <= limit else line[:limit].rstrip()
 
 
@@ -86,41 +89,64 @@ def language_tag(said: object) -> str | None:
 
 
 class _Collector:
-    """A target for lxml's parser: no tree is built, so depth costs nothing."""
+    """A target for lxml's parser: no tree is built, so depth costs nothing. Nul stands for the end of a line."""
 
     def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.dropping: list[str] = []
+        self._parts: list[str] = []
+        self._dropping: list[str] = []
+        self.dropped: set[str] = set()
 
     def start(self, tag: str, attrs: object) -> None:
         if tag in _DROPPED:
-            self.dropping.append(tag)
+            self._dropping.append(tag)
+            self.dropped.add(tag)
         elif tag in _BLOCKS:
-            self.parts.append("\n\n")
+            self._parts.append("\0\0")
         elif tag == "br":
-            self.parts.append("\n")
+            self._parts.append("\0")
         elif tag in _CELLS:
-            self.parts.append(" ")
+            self._parts.append(" ")
 
     def end(self, tag: str) -> None:
         if tag in _DROPPED:
-            if tag in self.dropping:
-                del self.dropping[self.dropping.index(tag) :]
+            if tag in self._dropping:
+                del self._dropping[self._dropping.index(tag) :]
         elif tag in _BLOCKS:
-            self.parts.append("\n\n")
+            self._parts.append("\0\0")
         elif tag in _CELLS:
-            self.parts.append(" ")
+            self._parts.append(" ")
 
     def data(self, data: str) -> None:
-        if not self.dropping:
-            self.parts.append(_ANY_SPACE.sub(" ", data))
+        if not self._dropping:
+            self._parts.append(data)
 
     def comment(self, text: str) -> None: ...
 
     def pi(self, target: str, data: str | None = None) -> None: ...
 
     def close(self) -> str:
-        return "".join(self.parts)
+        text = "".join(self._parts)
+        self._parts, self._dropping = [], []
+        return text
+
+
+@cache
+def _html_parser() -> tuple[_Collector, etree.HTMLParser]:
+    # One for all fragments: lxml takes longer to make a parser than to read a paragraph.
+    collector = _Collector()
+    return collector, etree.HTMLParser(target=collector, no_network=True, encoding="utf-8")
+
+
+def _read(markup: str) -> tuple[str, set[str]]:
+    """Text, nul for line ends, and which elements were dropped."""
+    collector, parser = _html_parser()
+    collector.dropped = set()
+    try:
+        parser.feed(markup.encode())
+        return str(parser.close()), collector.dropped
+    except BaseException:
+        _html_parser.cache_clear()
+        raise
 
 
 def html_to_text(markup: str) -> str:
@@ -130,11 +156,15 @@ def html_to_text(markup: str) -> str:
     captions are dropped. At most MAX_TEXT code points. Any string gives a string.
     """
     markup = _SURROGATES.sub("\ufffd", markup).replace("<![CDATA[", "").replace("]]>", "").replace("\x00", "")
-    if not markup.strip():
-        return ""
-    parser = etree.HTMLParser(target=_Collector(), no_network=True, encoding="utf-8")
-    parser.feed(markup.encode())
-    return _layout(_clean(str(parser.close())))
+    if not _MARKUP.search(markup):
+        return _layout(_clean(" ".join(html.unescape(markup).split())))
+    markup = _CLOSED_AT_ONCE.sub("", markup)
+    text, dropped = _read(markup)
+    if fallbacks := dropped & _FALLBACKS:
+        lower = markup.lower()
+        if left_open := "|".join(tag for tag in fallbacks if f"</{tag}" not in lower):
+            text, _ = _read(re.sub(rf"<(?:{left_open})\b[^<>]*>", "", markup, flags=re.I))
+    return _layout(_clean("\n".join([" ".join(line.split()) for line in text.split("\0")])))
 
 
 def drop_title(text: str, title: str) -> str:
@@ -147,23 +177,48 @@ def drop_title(text: str, title: str) -> str:
 _BOILERPLATE = re.compile(
     r"""(?:
       \(?\s*(?:image|photo|picture|video)\s+(?:credit|by|courtesy)\b.{0,200}
+    | (?:file\ photo|file\ image|file\ picture|handout\ photo|photograph|photos?|image|foto|symbolbild)\s*[:|].{0,300}
     | the\ post\ .{1,300}\ (?:appeared\ first|first\ appeared)\ on\ .{1,100}
     | (?:\[?\s*(?:…|\.\.\.)\s*\]?\s*)?
       (?:continue\ reading | read\ (?:more|on|the\ full\ story|the\ full\ article|full\ story|full\ article)
        | click\ here\ to\ (?:read|continue) | see\ more | full\ story) (?:\W.{0,120})?
     | (?:weiterlesen|mehr\ lesen|lire\ la\ suite|leer\ más|seguir\ leyendo|leia\ mais|leggi\ tutto|читать\ далее)\W*
-    | (?:advertisement | sponsored | share\ this(?:\ article)?)\W*
-    | related:.{0,200}
+    | (?:advertisement | sponsored | share\ this(?:\ article)? | read\ next | recommended\ stories | most\ read)\W*
+    | (?:related(?:\ articles?)?|also\ read|read\ also|see\ also|lire\ aussi|lea\ también|lesen\ sie\ auch
+       |читайте\ также):.{0,200}
+    | (?:sign\ up|subscribe)\ (?:for|to)\ (?:our|the)\ .{0,60}newsletter.{0,120}
+    | follow\ us\ on\ .{1,120}
+    | (?:copyright\ |\(c\)\ |©\ ?).{0,160} | .{0,80}\ball\ rights\ reserved\b.{0,80}
+    | (?:this\ (?:article|story|content)\ is|to\ continue\ reading).{0,40}\bsubscri.{0,120}
+    | already\ a\ (?:subscriber|member)\?.{0,80}
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+
+
+# One sentence that ends in whose picture it is under.
+_CAPTION = re.compile(
+    r"""(?:[^.!?]|\.(?!\s)){1,250}\.?\s*(?:
+      \[[^\]]{0,60}/[^\]]{0,40}\] | \(ap\ photo[^)]{0,60}\) | \b(?:reuters|afp|epa|getty\ images|ap\ photo)/[\w\ .-]{2,40}
+      | /(?:reuters|afp|epa|getty(?:\ images)?|ap))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_AGENCY = re.compile(r"\b(?:reuters|afp|ap|epa|getty|anadolu|xinhua|jazeera)\b", re.I)
+
+
+def _is_of_the_page(paragraph: str) -> bool:
+    if len(paragraph) > 500:
+        return False
+    if _BOILERPLATE.fullmatch(paragraph):
+        return True
+    return bool(_AGENCY.search(paragraph[-60:]) and _CAPTION.fullmatch(paragraph))
 
 
 def drop_boilerplate(text: str) -> str:
     """`text` without paragraphs that only speak of the page: credits, "read more", "the post ... appeared first on"."""
     if not text:
         return text
-    kept = [part for part in text.split("\n\n") if len(part) > 500 or not _BOILERPLATE.fullmatch(part.strip())]
+    kept = [part for part in text.split("\n\n") if not _is_of_the_page(part.strip())]
     return "\n\n".join(kept)
 
 
@@ -180,6 +235,7 @@ _WITHOUT_BOM = (
     (b"<\x00", "utf-16-le"),
     (b"\x00<", "utf-16-be"),
 )
+_EBCDIC = "<?xml".encode("cp037")  # the same in all of that family (XML 1.0, appendix F)
 _CHARSET_HEADER = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.I)
 _CHARSET_INSIDE = re.compile(
     rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{1,40})"
@@ -204,6 +260,10 @@ _SAFE_CODECS = re.compile(
     r"utf-(?:8|16|32)|iso8859|iso2022|cp\d|gb|big5|euc|shift|koi8|mac-|hz|tis|ascii|johab|kz1048|ptcp154"
 )
 _SEVEN_BIT = re.compile(r"iso2022|hz")
+# Encodings that differ in whole letters. Those of Central Europe and Turkey cannot be told from cp1252 by their bytes.
+_GUESSES = "cp1252 cp1251 koi8_r cp1253 cp1255 cp1256 cp874 cp932 euc_jp gb18030 big5 cp949".split()
+_SAMPLE = 100_000  # bytes to guess by
+_ENOUGH_MARKS = 50  # bytes beyond ASCII; of fewer, a guess is a lottery
 
 
 def _codec(name: str) -> str | None:
@@ -214,12 +274,24 @@ def _codec(name: str) -> str | None:
     return _SUPERSETS.get(found, found) if _SAFE_CODECS.match(found) else None
 
 
+def _guessed(body: bytes) -> str:
+    """The codec of a body that is not UTF-8 and not what it says, if anything."""
+    if len(body) - len(body.decode("ascii", "ignore")) < _ENOUGH_MARKS:
+        return "cp1252"
+    # Read here: hardly any feed needs it.
+    from charset_normalizer import from_bytes
+
+    found = from_bytes(body[:_SAMPLE], cp_isolation=_GUESSES).best()
+    return found.encoding if found else "cp1252"
+
+
 def decode_body(body: bytes, content_type: str = "") -> str:
     """The characters of a feed or page, whatever encoding it claims.
 
     A byte order mark wins; then UTF-8, if the bytes are that (other encodings hardly ever are by chance, while wrong
     declarations are common), a few broken bytes allowed; then the `charset` of the HTTP header, then that of the XML
-    declaration or HTML meta element; at last windows-1252. Never fails: what cannot be decoded is U+FFFD.
+    declaration or HTML meta element; then a guess by the bytes; at last windows-1252. Never fails: what cannot be
+    decoded is U+FFFD.
     """
     for mark, name in _BOMS:
         if body.startswith(mark):
@@ -227,6 +299,10 @@ def decode_body(body: bytes, content_type: str = "") -> str:
     for mark, name in _WITHOUT_BOM:
         if body.startswith(mark):
             return body.decode(name, "replace")
+    if body.startswith(_EBCDIC):
+        stated = _CHARSET_INSIDE.search(body[:400].decode("cp037").encode("latin-1"))
+        codec = _codec(stated[1].decode("ascii")) if stated and stated[1] else None
+        return body.decode(codec if codec and b"<?xml".decode(codec) != "<?xml" else "cp037", "replace")
     header = _CHARSET_HEADER.search(content_type)
     inside = _CHARSET_INSIDE.search(body[:4096])
     named = [header[1]] if header else []
@@ -244,4 +320,4 @@ def decode_body(body: bytes, content_type: str = "") -> str:
             return body.decode(codec)
         except UnicodeDecodeError:
             continue
-    return body.decode("cp1252", "replace")
+    return body.decode(_guessed(body), "replace")

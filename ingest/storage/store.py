@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -15,6 +15,7 @@ from ingest.storage import queries
 from ingest.storage.connect import Conflict, open_engine, transaction
 from ingest.storage.decide import coding_key, decide
 from ingest.storage.migrate import schema_version, upgrade
+from ingest.storage.syndication import Kept, read_syndicated, write_syndicated
 from ingest.storage.tables import feed_states
 from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known, StoreCheck
 
@@ -109,17 +110,28 @@ class Store:
             rows = connection.execute(sa.select(feed_states)).mappings()
             return {row["name"]: FeedState(**row) for row in rows}
 
-    def save_feed_state(self, state: FeedState) -> None:
-        """Replace what is known of a feed."""
-        with self._writing() as connection:
-            queries.write_feed_state(connection, state)
+    def save_feed_state(self, *states: FeedState) -> None:
+        """Replace what is known of a feed, or of many in one transaction, which takes little longer than one."""
+
+        def attempt() -> None:
+            with self._writing() as connection:
+                queries.write_feed_states(connection, states)
+
+        _repeated(attempt)
 
     def known(self, article_ids: Sequence[str]) -> dict[str, Known]:
         """The latest revision published of each of the articles; those never published are not in it."""
         with self._reading() as connection:
             return queries.read_known(connection, article_ids)
 
-    def remember(self, known: Sequence[Known], feed: str, state: FeedState | None = None) -> None:
+    def syndicated(self, article_ids: Iterable[str], keys: Iterable[int]) -> list[Kept]:
+        """What is kept of the articles and of those that have one of `keys`, to find prints of one story among."""
+        with self._reading() as connection:
+            return read_syndicated(connection, article_ids, keys)
+
+    def remember(
+        self, known: Sequence[Known], feed: str, state: FeedState | None = None, prints: Sequence[Kept] = ()
+    ) -> None:
         """Remember what was published, with the state of its feed, in one transaction.
 
         To be called when the broker has it: after a crash in between it is published again, and not lost.
@@ -127,9 +139,11 @@ class Store:
 
         def attempt() -> None:
             with self._writing() as connection:
-                queries.write_known(connection, known, feed, datetime.now(UTC))
+                now = datetime.now(UTC)
+                queries.write_known(connection, known, feed, now)
+                write_syndicated(connection, prints, now)
                 if state is not None:
-                    queries.write_feed_state(connection, state)
+                    queries.write_feed_states(connection, [state])
 
         _repeated(attempt)
 

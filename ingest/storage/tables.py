@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ingest.storage.values import as_utc
 
 # The revision (migrations/versions) that this code is written for.
-HEAD = "0003"
+HEAD = "0005"
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -27,6 +27,21 @@ class UtcTime(sa.TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Numbers(sa.TypeDecorator[tuple[int, ...]]):
+    """A few whole numbers, parted by commas."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[int, ...] | None, dialect: sa.Dialect) -> str | None:
+        """Text into the database."""
+        return None if value is None else ",".join(map(str, value))
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> tuple[int, ...]:
+        """Numbers out of it; none for rows that are older than the column."""
+        return tuple(map(int, value.split(","))) if value else ()
 
 
 # Bytewise order on both databases, and cheaper to index than the order of some language.
@@ -52,6 +67,8 @@ articles = sa.Table(
     sa.Column("published_source", sa.Text, nullable=False),
     sa.Column("fetched", UtcTime, nullable=False),
     sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("syndication_id", sa.Text),
+    sa.Column("syndicated_from", sa.Text),
     sa.Index("articles_fetched", "fetched", "article_id"),
     sa.Index("articles_feed", "feed", "fetched", "article_id"),
 )
@@ -166,4 +183,17 @@ feed_states = sa.Table(
     sa.Column("interval", sa.Double),
     sa.Column("new_entries", Number, nullable=False),
     sa.Column("pulls", Number, nullable=False),
+    sa.Column("last_body", UtcTime),
+    sa.Column("validators_wrong", UtcTime),
+    sa.Column("asked", sa.Double),
+    sa.Column("max_age", sa.Double),
+    sa.Column("skip_hours", Numbers),
+    sa.Column("skip_days", Numbers),
+    sa.Column("first_success", UtcTime),
+    sa.Column("per_day", sa.Double),
+    sa.Column("url", sa.Text),
+    sa.Column("catalog_url", sa.Text),
+    sa.Column("moved_to", sa.Text),
+    sa.Column("moved_days", Number, nullable=False, server_default="0"),
+    sa.Column("moved_on", UtcTime),
 )

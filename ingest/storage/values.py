@@ -32,10 +32,19 @@ class Coding:
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """What is known of a feed between two pulls.
+    """What is known of a feed between two pulls. All times UTC, all durations in seconds.
 
-    `etag`, `last_modified` and `body_hash` are those of the last body that was read; `failures` counts those in a row;
-    `interval` is the current time between pulls, in seconds; `new_entries` and `pulls` count since the beginning.
+    `etag`, `last_modified` and `body_hash` are those of the last body that was read, at `last_body`; `validators_wrong`
+    is when a server was caught answering 304 for a body that had changed. `failures` counts those in a row; `disabled`
+    is for feeds that are gone. `interval` is the feed's own rhythm, `asked` what the feed and `max_age` what the server
+    wants to be left alone for at least; `skip_hours` (0 to 23, GMT) and `skip_days` (0 for Monday) are those in which
+    the feed wants no visits.
+
+    `new_entries` and `pulls` count since the beginning, `per_day` is the articles a day of about the last week, since
+    `first_success`; None until there is a second success.
+
+    `url` is where the feed is pulled from where that is not the catalogue's own URL, which was `catalog_url` then.
+    `moved_to` is where a permanent redirect led on `moved_days` different days, the last being that of `moved_on`.
     """
 
     name: str
@@ -52,6 +61,19 @@ class FeedState:
     interval: float | None = None
     new_entries: int = 0
     pulls: int = 0
+    last_body: datetime | None = None
+    validators_wrong: datetime | None = None
+    asked: float | None = None
+    max_age: float | None = None
+    skip_hours: tuple[int, ...] = ()
+    skip_days: tuple[int, ...] = ()
+    first_success: datetime | None = None
+    per_day: float | None = None
+    url: str | None = None
+    catalog_url: str | None = None
+    moved_to: str | None = None
+    moved_days: int = 0
+    moved_on: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

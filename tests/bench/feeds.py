@@ -114,7 +114,7 @@ def main() -> None:
     feeds = [Feed(f"feed-{number}", f"http://{address(number)}:{at}/{number}") for number in range(count)]
     print(f"{count} feeds of {ENTRIES} entries, {platform.machine()}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as folder:
-        fetch = Fetch(allow_private=True, full_text=False, concurrency=200)
+        fetch = Fetch(allow_private=True, full_text=False, concurrency=200, host_gap=0)
         settings = Settings(data_dir=Path(folder), fetch=fetch)
         with closing(Store.open(settings.store_url)) as store, closing(open_broker(settings)) as broker:
             broker.ensure_topics({settings.topics.articles: 1})

@@ -264,6 +264,7 @@ def _run(command: list[str], server: SampleServer) -> int:
     environment = os.environ | {
         "CONFLICTWIRE_FEEDS": str(server.catalog_path),
         "CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true",
+        "CONFLICTWIRE_FETCH__HOST_GAP": "0",
     }
     # A handler and not SIG_IGN, which the command would inherit.
     signal.signal(signal.SIGINT, lambda *_: None)

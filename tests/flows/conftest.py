@@ -49,7 +49,9 @@ def on_kafka(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def _found_by_flows(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    for name, value in (as_environment(settings) | {"CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true"}).items():
+    for name, value in (
+        as_environment(settings) | {"CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true", "CONFLICTWIRE_FETCH__HOST_GAP": "0"}
+    ).items():
         monkeypatch.setenv(name, value)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     pipeline = Pipeline(settings)

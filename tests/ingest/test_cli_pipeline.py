@@ -1,4 +1,4 @@
-"""Commands that move articles along and look after feeds and dead letters, as a user calls them."""
+"""Commands that move articles along and look after dead letters, as a user calls them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,15 +13,11 @@ import pytest
 
 import models
 from ingest.broker import Outgoing
-from ingest.feeds.catalog import Feed, load_catalog, read_opml
-from ingest.storage import FeedState
 from models.errors import ModelError
 from tests.feeds.serve import SampleServer
 from tests.ingest.cli_driver import StandIn
 from tests.ingest.command import Answer, call, finish, start
 from tests.ingest.pipeline import PUBLISHED, Pipeline, article
-
-BUNDLED = len(load_catalog())
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +36,7 @@ def samples() -> Iterator[SampleServer]:
 def sampled(tmp_path: Path, samples: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with a catalogue of two sample feeds and one that is not there."""
     monkeypatch.setenv("CONFLICTWIRE_FETCH__ALLOW_PRIVATE", "true")
+    monkeypatch.setenv("CONFLICTWIRE_FETCH__HOST_GAP", "0")
     feeds = {"sahel": "sahel-courier.xml", "touchline": "touchline.xml", "missing": "missing.xml"}
     tables = [f'[[feed]]\nname = "{name}"\nurl = "{samples.url}/{path}"\n' for name, path in feeds.items()]
     (tmp_path / "feeds.toml").write_text("\n".join(tables))
@@ -82,7 +78,9 @@ def test_a_feed_that_is_not_there_is_an_error(sampled: Path) -> None:
 
 
 def test_pull_goes_on_until_ctrl_c(sampled: Path) -> None:
-    process = start(sampled, "pull", environment={"CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true"})
+    process = start(
+        sampled, "pull", environment={"CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true", "CONFLICTWIRE_FETCH__HOST_GAP": "0"}
+    )
     assert process.stderr
     assert b"new" in process.stderr.readline() + process.stderr.readline()
     process.send_signal(signal.SIGINT)
@@ -240,81 +238,3 @@ def test_letters_can_be_replayed_one_some_or_all(embedded: Pipeline, poisoned: P
     assert "2 articles published again" in cli(poisoned, "dead", "replay", "--all").err
     assert embedded.left() == 4
     assert cli(poisoned, "dead", "replay", "--all", ids[0]).code == 2
-
-
-# --- feeds ---
-
-
-def test_feeds_can_be_listed_with_their_health(sampled: Path) -> None:
-    cli(sampled, "pull", "--once")
-    rows = {row["name"]: row for row in map(json.loads, cli(sampled, "feeds", "list", "--format", "json").lines)}
-    assert rows["sahel"]["health"] == "ok"
-    assert rows["sahel"]["new_entries"] == 9
-    assert rows["sahel"]["next_due"] > rows["sahel"]["last_success"]
-    assert rows["missing"]["health"] == "failed 1x"
-    assert "404" in rows["missing"]["last_error"]
-    assert len(cli(sampled, "feeds", "list").lines) == 4
-
-
-def test_feeds_can_be_checked_by_name_or_address_and_nothing_is_kept(sampled: Path, samples: SampleServer) -> None:
-    every = cli(sampled, "feeds", "check")
-    assert every.code == 1
-    assert "2 of 3 feeds can be read" in every.err
-    one = cli(sampled, "feeds", "check", "sahel", f"{samples.url}/levant-ledger.rdf", "--format", "json")
-    assert one.code == 0
-    assert [json.loads(line)["entries"] for line in one.lines] == [9, 9]
-    assert cli(sampled, "feeds", "check", "nosuch").code == 1
-    assert all(json.loads(line)["pulls"] == 0 for line in cli(sampled, "feeds", "list", "--format", "json").lines)
-
-
-def test_a_feed_can_be_added_disabled_and_enabled_again(sampled: Path, samples: SampleServer) -> None:
-    url = f"{samples.url}/levant-ledger.rdf"
-    added = cli(sampled, "feeds", "add", url, "--name", "levant", "--country", "lbn", "--language", "en")
-    assert added.code == 0, added.err
-    assert "9 entries" in added.err
-    catalogue = sampled / "feeds.toml"
-    assert load_catalog(catalogue)[-1] == Feed("levant", url, country="LBN", language="en")
-    assert "already" in cli(sampled, "feeds", "add", url).err
-    assert cli(sampled, "feeds", "disable", "levant").code == 0
-    assert not load_catalog(catalogue)[-1].enabled
-    assert "enabled 'levant'" in cli(sampled, "feeds", "add", url).err
-    assert load_catalog(catalogue)[-1].enabled
-
-
-def test_what_is_no_feed_is_not_added_unless_unchecked(sampled: Path, samples: SampleServer) -> None:
-    url = f"{samples.url}/nowhere.xml"
-    refused = cli(sampled, "feeds", "add", url)
-    assert refused.code == 1
-    assert "404" in refused.err
-    assert len(load_catalog(sampled / "feeds.toml")) == 3
-    assert cli(sampled, "feeds", "add", url, "--no-check").code == 0
-    assert load_catalog(sampled / "feeds.toml")[-1].name == "127.0.0.1"
-
-
-def test_a_feed_that_was_gone_is_pulled_again_when_added_again(
-    embedded: Pipeline, sampled: Path, samples: SampleServer
-) -> None:
-    state = FeedState("sahel", disabled=True, failures=1, last_status=410)
-    embedded.store.save_feed_state(state)
-    assert cli(sampled, "feeds", "add", f"{samples.url}/sahel-courier.xml").code == 0
-    assert embedded.store.feed_states()["sahel"] == replace(state, disabled=False)
-
-
-def test_feeds_go_to_other_readers_and_back(sampled: Path, tmp_path: Path) -> None:
-    opml = cli(sampled, "feeds", "export")
-    assert read_opml(opml.out.encode()) == load_catalog(sampled / "feeds.toml")
-    other = tmp_path / "subscriptions.opml"
-    other.write_text(opml.out.replace("touchline.xml", "other.xml"))
-    answer = cli(sampled, "feeds", "import", other)
-    assert "1 feeds added" in answer.err
-    assert "2 were there already" in answer.err
-    assert load_catalog(sampled / "feeds.toml")[-1].name == "touchline (2)"
-
-
-def test_the_first_change_starts_from_the_bundled_catalogue(tmp_path: Path) -> None:
-    first = load_catalog()[0].name
-    answer = cli(tmp_path, "feeds", "disable", first)
-    assert "begins as a copy of the bundled catalogue" in answer.err
-    changed = load_catalog(tmp_path / "feeds.toml")
-    assert len(changed) == BUNDLED
-    assert [feed.name for feed in changed if not feed.enabled] == [first]

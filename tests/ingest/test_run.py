@@ -121,7 +121,7 @@ class Watching:
     def __init__(self, pipeline: Pipeline, feeds: Sequence[Feed] | Exception, coder: object, once: bool = True) -> None:
         self.tally = Tally()
         self.stop = threading.Event()
-        fetch = pipeline.settings.fetch.model_copy(update={"allow_private": True})
+        fetch = pipeline.settings.fetch.model_copy(update={"allow_private": True, "host_gap": 0})
 
         def load_feeds() -> list[Feed]:
             if isinstance(feeds, Exception):
@@ -218,7 +218,11 @@ def test_a_run_goes_on_until_it_is_stopped(embedded: Pipeline, samples: SampleSe
 
 
 def samples_environment(server: SampleServer) -> dict[str, str]:
-    return {"CONFLICTWIRE_FEEDS": str(server.catalog_path), "CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true"}
+    return {
+        "CONFLICTWIRE_FEEDS": str(server.catalog_path),
+        "CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true",
+        "CONFLICTWIRE_FETCH__HOST_GAP": "0",
+    }
 
 
 def test_a_first_run_shows_events_and_a_summary_and_a_second_finds_nothing_new(

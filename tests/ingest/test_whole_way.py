@@ -29,7 +29,7 @@ def coder() -> Coder:
 
 def pull(pipeline: Pipeline, feeds: Sequence[Feed], now: datetime) -> Counter[str]:
     """Pull all feeds; how many articles are new and updated, and how many feeds failed."""
-    fetch = pipeline.settings.fetch.model_copy(update={"allow_private": True})
+    fetch = pipeline.settings.fetch.model_copy(update={"allow_private": True, "host_gap": 0})
     settings = pipeline.settings.model_copy(update={"fetch": fetch})
     producer = pipeline.broker.producer()
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 import pytest
 from hypothesis import given
@@ -13,16 +12,18 @@ from hypothesis import strategies as st
 from ingest.errors import CatalogError
 from ingest.feeds.catalog import (
     BUNDLED,
+    MAX_FOLDERS,
+    MAX_INCLUDES,
     MAX_NAME,
     Feed,
     add_feed,
+    as_web_url,
     catalog_in_force,
     catalog_path,
     enable_feed,
     load_catalog,
-    read_opml,
     save_catalog,
-    write_opml,
+    url_key,
 )
 from ingest.settings import Settings
 
@@ -90,8 +91,13 @@ GOOD = '[[feed]]\nname = "A"\nurl = "https://a.example/"\n'
         (GOOD + 'language = "English!"', ["feed 'A'", "'language'", "BCP 47"]),
         (GOOD + 'enabled = "yes"', ["feed 'A'", "'enabled' must be a boolean"]),
         (GOOD + "colour = 1", ["feed 'A'", "unknown field 'colour'", "known are"]),
-        (GOOD + GOOD, ["feed 'A'", "two of this name"]),
-        (GOOD + GOOD.replace('"A"', '"B"'), ["feed 'B'", "same url as feed 'A'"]),
+        (GOOD + 'folder = "/Africa"', ["feed 'A'", "'folder'", "Africa/Sahel"]),
+        (GOOD + f'folder = "{"a/" * MAX_FOLDERS}a"', ["'folder'", f"up to {MAX_FOLDERS}"]),
+        (GOOD + GOOD, ["mine.toml:4: feed 'A'", "two of this name", "the other at ", "mine.toml:1"]),
+        (GOOD + GOOD.replace('"A"', '"B"'), ["mine.toml:4: feed 'B'", "same url as feed 'A' at ", "mine.toml:1"]),
+        (GOOD + GOOD.replace('"A"', '"B"').replace("https://a", "http://A"), ["same url as feed 'A'"]),
+        ('include = "a.toml"', ["`include` must be an array"]),
+        ("include = [1]", ["`include` must be an array"]),
     ],
 )
 def test_what_is_wrong_is_named_with_its_feed_and_field(tmp_path: Path, text: str, complaints: list[str]) -> None:
@@ -176,6 +182,143 @@ def test_an_unknown_feed_cannot_be_disabled(path: Path) -> None:
     assert path.read_text() == CATALOG
 
 
+def written(folder: Path, **files: str) -> Path:
+    """Catalogues in `folder`, `__` in their names standing for a slash; the first of them."""
+    paths = [folder / f"{name.replace('__', '/')}.toml" for name in files]
+    for path, text in zip(paths, files.values(), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return paths[0]
+
+
+def table(name: str) -> str:
+    return f'[[feed]]\nname = "{name}"\nurl = "https://{name}.example/"\n'
+
+
+def test_included_files_are_read_relative_to_the_file_that_names_them(tmp_path: Path) -> None:
+    main = written(
+        tmp_path,
+        main='include = ["one.toml", "sub/two.toml"]\n' + table("a"),
+        one=table("b"),
+        sub__two='include = ["three.toml"]\n' + table("c"),
+        sub__three=table("d"),
+    )
+    assert [feed.name for feed in load_catalog(main)] == ["a", "b", "c", "d"]
+
+
+def test_a_pattern_includes_what_matches_in_order_but_not_the_file_itself(tmp_path: Path) -> None:
+    main = written(tmp_path, main='include = ["*.toml", "**/deep.toml"]\n' + table("m"), z=table("z"), b=table("b"))
+    written(tmp_path, x__y__deep=table("deep"))
+    assert [feed.name for feed in load_catalog(main)] == ["m", "b", "z", "deep"]
+
+
+def test_absolute_names_and_patterns_can_be_included(tmp_path: Path) -> None:
+    other = written(tmp_path / "elsewhere", one=table("one"), two=table("two"))
+    main = written(tmp_path, main=f'include = ["{other}", "{other.parent}/t*.toml"]')
+    assert [feed.name for feed in load_catalog(main)] == ["one", "two"]
+
+
+def test_a_file_that_two_files_include_counts_once(tmp_path: Path) -> None:
+    main = written(
+        tmp_path,
+        main='include = ["l.toml", "r.toml"]',
+        l='include = ["shared.toml"]',
+        r='include = ["./shared.toml"]',
+        shared=table("s"),
+    )
+    assert [feed.name for feed in load_catalog(main)] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("files", "complaints"),
+    [
+        ({"main": 'include = ["gone.toml"]'}, ["main.toml", "'gone.toml'", "is not there"]),
+        ({"main": 'include = ["sub"]', "sub__x": ""}, ["'sub'", "is a folder", "*.toml"]),
+        ({"main": 'include = ["no/*.toml"]'}, ["main.toml", "'no/*.toml'", "no other file"]),
+        ({"main": 'include = ["main.toml"]'}, ["main.toml: `include` goes in a circle"]),
+        (
+            {"main": 'include = ["a.toml"]', "a": 'include = ["sub/*.toml"]', "sub__b": 'include = ["../main.toml"]'},
+            ["b.toml: `include` goes in a circle", "main.toml, which includes ", "a.toml, which includes ", "b.toml"],
+        ),
+        ({"main": 'include = ["a.toml"]', "a": "[[feed]]\n"}, ["a.toml:1: feed number 1", "'name' is missing"]),
+        (
+            {"main": 'include = ["a.toml"]\n\n' + table("x"), "a": table("y") + "\n" + table("x")},
+            ["a.toml:5: feed 'x'", "two of this name", "main.toml:3"],
+        ),
+        (
+            {"main": 'include = ["a.toml"]\n' + table("x"), "a": table("x").replace('"x"', '"y"')},
+            ["a.toml:1: feed 'y'", "same url as feed 'x' at ", "main.toml:2"],
+        ),
+        (
+            {"main": 'include = ["f0.toml"]'}
+            | {f"f{n}": f'include = ["f{n + 1}.toml"]' for n in range(MAX_INCLUDES)}
+            | {f"f{MAX_INCLUDES}": ""},
+            [f"more than {MAX_INCLUDES} files"],
+        ),
+    ],
+    ids=["missing", "folder", "nothing matches", "itself", "circle", "bad feed", "name", "url", "chain"],
+)
+def test_what_is_wrong_with_includes_is_named(tmp_path: Path, files: dict[str, str], complaints: list[str]) -> None:
+    main = written(tmp_path, **files)
+    with pytest.raises(CatalogError) as caught:
+        load_catalog(main)
+    for complaint in complaints:
+        assert complaint in str(caught.value)
+
+
+def test_a_feed_is_disabled_in_the_file_that_has_it(tmp_path: Path) -> None:
+    main = written(tmp_path, main='include = ["a.toml"]\n' + table("m"), a="# Mine.\n" + table("x") + table("y"))
+    before = main.read_text()
+    assert enable_feed(main, "y", False) == Feed("y", "https://y.example/", enabled=False)
+    assert main.read_text() == before
+    assert [feed.enabled for feed in load_catalog(main)] == [True, True, False]
+    assert (tmp_path / "a.toml").read_text().startswith("# Mine.\n")
+
+
+def test_a_feed_of_an_included_file_cannot_be_added_again(tmp_path: Path) -> None:
+    main = written(tmp_path, main='include = ["a.toml"]\n', a=table("x"))
+    with pytest.raises(CatalogError, match=r"to be added: feed 'x'.*two of this name, the other at .*a\.toml:1"):
+        add_feed(main, Feed("x", "https://new.example/"))
+    add_feed(main, Feed("new", "https://new.example/"))
+    assert [feed.name for feed in load_catalog(main)] == ["new", "x"]
+
+
+def test_includes_stay_when_a_file_must_be_laid_out_anew(tmp_path: Path) -> None:
+    main = written(
+        tmp_path, main='include = ["a.toml"]\nfeed = [{name = "m", url = "https://m.example/"}]\n', a=table("x")
+    )
+    add_feed(main, THREE)
+    assert [feed.name for feed in load_catalog(main)] == ["m", THREE.name, "x"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://a.example", "https://A.example:443/#top", True),
+        ("https://a.example/feed?x=1", "https://a.example/feed?x=2", False),
+        ("https://a.example/feed", "https://a.example/Feed", False),
+        ("https://a.example:8080/", "https://a.example/", False),
+        ("https://[broken", "https://[broken", True),
+    ],
+)
+def test_two_spellings_of_a_url_are_known_for_one(one: str, other: str, same: bool) -> None:
+    assert (url_key(one) == url_key(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("feed://a.example/rss", "http://a.example/rss"),
+        ("feed:https://a.example/rss", "https://a.example/rss"),
+        ("feed://https://a.example/rss", "https://a.example/rss"),
+        (" https://a.example/feed:1 ", "https://a.example/feed:1"),
+        ("", ""),
+    ],
+)
+def test_links_that_call_a_feed_reader_are_urls(text: str, url: str) -> None:
+    assert as_web_url(text) == url
+
+
 PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20)
 FEEDS = st.lists(
     st.builds(
@@ -187,9 +330,10 @@ FEEDS = st.lists(
         st.one_of(st.none(), PRINTABLE),
         st.booleans(),
         st.sampled_from([None, True, False]),
+        st.one_of(st.none(), PRINTABLE.map(lambda name: name.replace("/", "-")), st.just("Africa/Sahel")),
     ),
     max_size=6,
-    unique_by=(lambda feed: feed.name, lambda feed: feed.url),
+    unique_by=(lambda feed: feed.name, lambda feed: url_key(feed.url)),
 )
 
 
@@ -199,57 +343,3 @@ def test_catalogues_are_read_as_they_were_written(tmp_path_factory: pytest.TempP
     save_catalog(feeds, path)
     assert load_catalog(path) == feeds
     assert [each.name for each in path.parent.iterdir()] == ["feeds.toml"]
-
-
-@given(FEEDS)
-def test_opml_is_read_as_it_was_written(feeds: list[Feed]) -> None:
-    again = read_opml(write_opml(feeds).encode())
-    assert sorted(again, key=lambda feed: feed.name) == sorted(feeds, key=lambda feed: feed.name)
-
-
-def test_outlines_are_read_however_deep_they_are_nested() -> None:
-    document = b"""<?xml version="1.0" encoding="iso-8859-1"?>
-    <OPML version="1.1"><head><title>Mine</title></head><body>
-      <outline text="Europe"><outline text="West"><outline text="North">
-        <outline type="rss" text="Caf\xe9" xmlUrl="https://a.example/feed" htmlUrl="https://a.example/" language="fr_fr"/>
-      </outline></outline></outline>
-      <outline title="By title" XMLURL="https://b.example/feed"/>
-      <outline xmlUrl="https://c.example/feed"/>
-      <outline text="By title" xmlUrl="https://d.example/feed"/>
-      <outline text="The same again" xmlUrl="https://a.example/feed"/>
-      <outline text="A link" type="link" url="https://e.example/"/>
-    </body></OPML>"""
-    assert read_opml(document) == [
-        Feed("Café", "https://a.example/feed", language="fr-fr"),
-        Feed("By title", "https://b.example/feed"),
-        Feed("c.example", "https://c.example/feed"),
-        Feed("By title (2)", "https://d.example/feed"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("document", "complaint"),
-    [
-        (b"", "not well-formed"),
-        (b"<opml><body>", "not well-formed"),
-        (b"<rss/>", "<rss>, not <opml>"),
-        (b'<opml><body><outline text="X" xmlUrl="file:///etc/passwd"/></body></opml>', "'X'"),
-        (b'<!DOCTYPE opml [<!ENTITY a "b">]><opml/>', "DTD"),
-        (b'<!DOCTYPE opml SYSTEM "file:///etc/passwd"><opml/>', "DTD"),
-        (b"{}", "not well-formed"),
-        (b"\xff\xfe\x00", "not well-formed"),
-    ],
-)
-def test_what_is_no_opml_is_told_so(document: bytes, complaint: str) -> None:
-    with pytest.raises(CatalogError, match="OPML") as caught:
-        read_opml(document)
-    assert complaint in str(caught.value)
-
-
-@given(st.text(max_size=50))
-def test_any_outline_gives_a_name_that_the_catalogue_takes(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    clean = "".join(mark for mark in text if mark in "\t\n\r" or (mark >= " " and mark not in "\ufffe\uffff"))
-    document = f'<opml><body><outline text={quoteattr(clean)} xmlUrl="https://a.example/"/></body></opml>'
-    path = tmp_path_factory.mktemp("opml") / "feeds.toml"
-    save_catalog(read_opml(document.encode("utf-8", "replace")), path)
-    assert len(load_catalog(path)) == 1

@@ -19,10 +19,11 @@ from ingest.errors import BrokerRejected, BrokerUnavailable, RecordTooLarge, Sto
 from ingest.feeds import pull as pull_module
 from ingest.feeds.catalog import Feed
 from ingest.feeds.pull import BATCH, PAGE_FAILURES, PullResult, pull_feeds
-from ingest.feeds.schedule import INTERVAL
+from ingest.feeds.schedule import DAY, INTERVAL, JITTER
 from ingest.records import Article, parse_article
 from ingest.settings import Fetch, Settings
 from ingest.storage import FeedState, Known, Store
+from ingest.storage.syndication import Kept
 from tests.ingest.feeds.site import Request, Site, answer
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -38,7 +39,7 @@ class Place:
     limits: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        fetch = Fetch(**({"allow_private": True} | self.limits))
+        fetch = Fetch(**({"allow_private": True, "host_gap": 0} | self.limits))
         self.settings = Settings(data_dir=self.folder, fetch=fetch)
         self.broker: Broker = open_broker(self.settings)
         self.broker.ensure_topics({self.settings.topics.articles: 3})
@@ -153,7 +154,7 @@ def test_only_due_feeds_are_pulled_unless_forced(place: Place) -> None:
     assert [result.status for result in place.pull(*feeds)] == ["ok", "disabled"]
     assert [result.status for result in place.pull(*feeds)] == ["not_due", "disabled"]
     assert [result.status for result in place.pull(*feeds, force=True)] == ["unchanged", "disabled"]
-    later = NOW + timedelta(seconds=INTERVAL)
+    later = NOW + timedelta(seconds=INTERVAL * (1 + JITTER))
     assert [result.status for result in place.pull(*feeds, now=later)] == ["unchanged", "disabled"]
     assert place.site.paths() == ["/feed"] * 3
 
@@ -236,10 +237,12 @@ def test_a_feed_served_as_something_else_is_read(place: Place) -> None:
 def test_a_feed_that_fails_comes_back_as_if_nothing_had_been(place: Place) -> None:
     place.site.routes["/feed"] = answer("no", "503 Later", Retry_After="7200")
     assert place.pull()[0].status == "failed"
-    assert place.state().next_due == NOW + timedelta(hours=2)
+    due = place.state().next_due
+    assert due is not None
+    assert timedelta(hours=2) <= due - NOW <= timedelta(hours=2) * (1 + JITTER)
     place.site.routes["/feed"] = answer(rss(item(1)))
-    assert place.pull()[0].status == "not_due"
-    assert place.pull(now=NOW + timedelta(hours=2))[0].new == 1
+    assert place.pull(now=due - timedelta(seconds=1))[0].status == "not_due"
+    assert place.pull(now=due)[0].new == 1
     assert (place.state().failures, place.state().last_error) == (0, None)
 
 
@@ -250,7 +253,128 @@ def test_a_feed_that_is_gone_is_not_asked_again(place: Place) -> None:
     assert again.status == "disabled"
     assert again.error is not None
     assert "410" in again.error
+    assert f"conflictwire feeds add {place.site.url}/feed" in again.error
     assert place.site.paths() == ["/feed"]
+
+
+def test_a_feed_that_is_gone_is_asked_again_at_another_url(place: Place) -> None:
+    place.site.routes["/feed"] = answer("gone", "410 Gone")
+    place.site.routes["/other"] = answer(rss(item(1)))
+    place.pull()
+    result = place.pull(replace(place.feed(), url=f"{place.site.url}/other"))[0]
+    assert (result.status, result.new) == ("ok", 1)
+
+
+def test_another_url_in_the_catalogue_is_asked_without_the_validators_of_the_old(place: Place) -> None:
+    place.site.routes["/feed"] = place.site.routes["/other"] = answer(rss(item(1)), ETag='"1"')
+    place.pull()
+    place.pull(replace(place.feed(), url=f"{place.site.url}/other"))
+    assert [request.path for request in place.site.requests] == ["/feed", "/other"]
+    assert "if-none-match" not in place.site.requests[1].headers
+
+
+def test_a_feed_that_moved_for_good_is_pulled_from_there_after_three_days(place: Place) -> None:
+    place.site.routes["/feed"] = answer(status="301 Moved", Location="/new")
+    place.site.routes["/new"] = answer(rss(item(1)), ETag='"1"')
+    for day in range(3):
+        assert place.state().url is None if day else True
+        place.pull(now=NOW + timedelta(days=day), force=True)
+    assert place.state().url == f"{place.site.url}/new"
+    place.site.requests.clear()
+    place.pull(now=NOW + timedelta(days=3), force=True)
+    assert place.site.paths() == ["/new"]
+    assert place.site.requests[0].headers["if-none-match"] == '"1"'
+    place.site.routes["/new"] = answer("gone", "410 Gone")
+    place.site.routes["/feed"] = answer(rss(item(1), item(2)))
+    assert place.pull(now=NOW + timedelta(days=4), force=True)[0].status == "failed"
+    assert place.pull(now=NOW + timedelta(days=5), force=True)[0].new == 1
+
+
+@pytest.mark.parametrize("status", ["302 Found", "303 See Other", "307 Temporary Redirect"])
+def test_a_feed_that_is_elsewhere_for_now_is_always_asked_where_it_was(place: Place, status: str) -> None:
+    place.site.routes["/feed"] = answer(status=status, Location="/new")
+    place.site.routes["/new"] = answer(rss(item(1)))
+    for day in range(9):
+        place.pull(now=NOW + timedelta(days=day), force=True)
+    assert place.site.paths() == ["/feed", "/new"] * 9
+
+
+def test_a_move_to_a_page_that_is_no_feed_is_not_followed(place: Place) -> None:
+    """Such as the page of whoever bought the domain."""
+    place.site.routes["/feed"] = answer(status="301 Moved", Location="/parked")
+    place.site.routes["/parked"] = answer("<!doctype html><html><p>For sale</p></html>", Content_Type="text/html")
+    for day in range(9):
+        assert place.pull(now=NOW + timedelta(days=day), force=True)[0].error_kind == "not_a_feed"
+    assert place.state().url is None
+    assert place.state().moved_to is None
+
+
+@dataclass
+class Stubborn:
+    """A server that has `body`, and answers 304 to whoever comes with a validator, whatever has changed."""
+
+    body: bytes
+
+    def __call__(self, connection: socket.socket, request: Request) -> None:
+        conditional = "if-none-match" in request.headers
+        connection.sendall(answer(status="304 Not Modified") if conditional else answer(self.body, ETag='"1"'))
+
+
+def test_a_server_that_wrongly_says_304_is_found_out_within_a_day(place: Place) -> None:
+    server = Stubborn(rss(item(1)))
+    place.site.routes["/feed"] = server
+    place.pull()
+    server.body = rss(item(1), item(2))
+    found, now = 0, NOW
+    while not found:
+        now = place.state().next_due or now
+        found = place.pull(now=now)[0].new
+    assert timedelta(hours=24) <= now - NOW <= timedelta(hours=36)
+    server.body = rss(item(1), item(2), item(3))
+    place.site.requests.clear()
+    assert place.pull(now=place.state().next_due or now)[0].new == 1
+    assert ["if-none-match" in request.headers for request in place.site.requests] == [False]
+
+
+def test_a_304_that_is_right_is_doubted_once_a_day_and_then_believed(place: Place) -> None:
+    server = Stubborn(rss(item(1)))
+    place.site.routes["/feed"] = server
+    for hours in (0, 1, 2, 3, 25, 26, 48, 70, 71):
+        assert place.pull(now=NOW + timedelta(hours=hours), force=True)[0].status == ("unchanged" if hours else "ok")
+    sent = ["if-none-match" in request.headers for request in place.site.requests]
+    assert sent == [False, True, True, True, True, False, True, True, True, False, True]
+
+
+def test_the_wishes_of_the_feed_are_kept(place: Place) -> None:
+    place.site.routes["/feed"] = answer(rss(item(1), head="<ttl>120</ttl>"), ETag='"1"')
+    place.pull()
+    place.site.routes["/feed"] = answer(status="304 Not Modified")
+    place.pull(force=True)
+    due = place.state().next_due
+    assert due is not None
+    assert timedelta(hours=2) <= due - NOW <= timedelta(seconds=DAY)
+
+
+def test_the_wishes_of_the_server_are_kept(place: Place) -> None:
+    place.site.routes["/feed"] = answer(rss(item(1)), Cache_Control="max-age=10800")
+    place.pull()
+    due = place.state().next_due
+    assert due is not None
+    assert timedelta(hours=3) <= due - NOW <= timedelta(hours=3) * (1 + JITTER)
+
+
+def test_the_hours_and_days_that_a_feed_skips_are_kept(place: Place) -> None:
+    """At noon of a Tuesday, 13 and 14 o'clock are skipped, as is the rest of the day."""
+    hours = "<skipHours><hour>12</hour><hour>13</hour></skipHours>"
+    days = "<skipDays><day>Tuesday</day></skipDays>"
+    place.site.routes["/feed"] = answer(rss(item(1), head=hours))
+    place.site.routes["/other"] = answer(rss(item(1), head=days))
+    place.pull(place.feed(), place.feed("other"))
+    due, other = place.state().next_due, place.state("other").next_due
+    assert due is not None
+    assert other is not None
+    assert timedelta(0) <= due - NOW.replace(hour=14) <= timedelta(minutes=6)
+    assert timedelta(0) <= other - NOW.replace(day=25, hour=0) <= timedelta(minutes=6)
 
 
 def test_private_addresses_are_refused_by_default(tmp_path: Path) -> None:
@@ -347,7 +471,19 @@ def test_a_site_that_refuses_its_pages_is_left_alone(place: Place) -> None:
     place.site.routes["/feed"] = answer(rss(*(item(number, link=f"/page{number}") for number in range(entries))))
     assert place.pull()[0].new == entries
     # Those that had begun when the last one failed are still answered.
-    assert PAGE_FAILURES <= len(place.site.requests) - 1 < PAGE_FAILURES + place.settings.fetch.per_host
+    pages = [path for path in place.site.paths() if path.startswith("/page")]
+    assert PAGE_FAILURES <= len(pages) < PAGE_FAILURES + place.settings.fetch.per_host
+
+
+def test_pages_that_robots_forbids_are_not_visited(place: Place) -> None:
+    place.site.routes["/feed"] = answer(rss(item(1, link="/page"), item(2, link="/closed/page")))
+    place.site.routes["/page"] = place.site.routes["/closed/page"] = answer(PAGE, Content_Type="text/html")
+    place.site.routes["/robots.txt"] = answer("User-agent: *\nDisallow: /closed/", Content_Type="text/plain")
+    assert place.pull()[0].new == 2
+    assert "/page" in place.site.paths()
+    assert "/closed/page" not in place.site.paths()
+    place.pull(force=True)
+    assert place.site.paths().count("/robots.txt") == 1
 
 
 def test_pages_on_private_addresses_are_not_visited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -447,17 +583,42 @@ def test_what_the_broker_may_not_have_is_published_again(place: Place, moment: s
 class ForgetfulStore(Store):
     """A store whose server goes away after the broker has the articles."""
 
-    def remember(self, known: Sequence[Known], feed: str, state: FeedState | None = None) -> None:
+    def remember(
+        self, known: Sequence[Known], feed: str, state: FeedState | None = None, prints: Sequence[Kept] = ()
+    ) -> None:
         raise StoreUnavailable("the database does not answer")
 
 
 class StrictStore(Store):
     """A store that refuses the articles of one feed."""
 
-    def remember(self, known: Sequence[Known], feed: str, state: FeedState | None = None) -> None:
+    def remember(
+        self, known: Sequence[Known], feed: str, state: FeedState | None = None, prints: Sequence[Kept] = ()
+    ) -> None:
         if feed == "bad":
             raise StoreRejected("the database refuses this record")
-        super().remember(known, feed, state)
+        super().remember(known, feed, state, prints)
+
+
+class SlowStore(Store):
+    """A store that counts how often states are saved, and takes its time."""
+
+    saves = 0
+
+    def save_feed_state(self, *states: FeedState) -> None:
+        time.sleep(0.2)
+        self.saves += 1
+        super().save_feed_state(*states)
+
+
+def test_states_of_feeds_that_end_together_are_saved_together(place: Place) -> None:
+    names = [f"feed{number}" for number in range(30)]
+    place.site.routes.update({f"/{name}": answer("no", "500 Oops") for name in names})
+    store = SlowStore.open(place.settings.store_url)
+    place.pull(*map(place.feed, names), store=store)
+    store.close()
+    assert {name: state.failures for name, state in place.store.feed_states().items()} == dict.fromkeys(names, 1)
+    assert store.saves < 10
 
 
 def test_a_store_that_goes_away_loses_nothing(place: Place) -> None:

@@ -39,7 +39,7 @@ class Pulled:
 @pytest.fixture(scope="module")
 def pulled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulled]:
     """Pulled three times: at first, again with nothing new, and after the edits."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), fetch=Fetch(allow_private=True))
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), fetch=Fetch(allow_private=True, host_gap=0))
     broker = open_broker(settings)
     broker.ensure_topics({settings.topics.articles: 3})
     store, producer = Store.open(settings.store_url), broker.producer()
@@ -163,7 +163,7 @@ def test_a_syndicated_story_is_an_article_of_each_publisher(pulled: Pulled) -> N
 
 
 def test_identities_do_not_depend_on_the_servers_port(pulled: Pulled, tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, fetch=Fetch(allow_private=True, full_text=False))
+    settings = Settings(data_dir=tmp_path, fetch=Fetch(allow_private=True, full_text=False, host_gap=0))
     broker = open_broker(settings)
     broker.ensure_topics({settings.topics.articles: 1})
     store, producer = Store.open(settings.store_url), broker.producer()

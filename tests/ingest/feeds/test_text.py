@@ -67,6 +67,12 @@ MARKUP = st.lists(
         ("<p>unclosed <a href='x'>link", "unclosed link"),
         ("</p></div>text</body></html>after", "text\n\nafter"),
         ("<select><option>1<option>2</select>x", "x"),
+        ('Before<iframe src="x"/> after<video src="y" /><script src="z"/> all', "Before after all"),
+        ('Before <embed src="x"> after', "Before after"),
+        ('Before <object data="x"> after', "Before after"),
+        ("Before <iframe src=x> after <b>and</b><p>later", "Before after and\n\nlater"),
+        ("Before <iframe src=x>never shown</iframe> after", "Before after"),
+        ("Before <style> never shown", "Before"),
     ],
 )
 def test_html_becomes_paragraphs(markup: str, text: str) -> None:
@@ -89,6 +95,14 @@ def assert_tidy(text: str) -> None:
 @given(MARKUP)
 def test_any_markup_gives_tidy_text(markup: str) -> None:
     assert_tidy(html_to_text(markup))
+
+
+@given(
+    st.lists(st.one_of(st.text(st.characters(exclude_characters="<")), st.sampled_from(["&", "&amp;", "&lt", "&#65"])))
+)
+def test_text_without_markup_reads_the_same_on_the_short_way(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert html_to_text(f"<p>{text}") == html_to_text(text)
 
 
 @given(st.text(st.characters()))
@@ -154,6 +168,16 @@ def test_text_does_not_begin_with_the_title(text: str, title: str, rest: str) ->
         "Read more: what we know",
         "Lire la suite…",
         "Advertisement",
+        "READ NEXT",
+        "Also read: Army denies shelling",
+        "File photo: Smoke over Goma, 2019",
+        "Photograph: Jane Doe/Example",
+        "Smoke rises after an air strike on Khan Younis in March [Jane Doe/Reuters]",
+        "A soldier walks past a burnt bus in Kharkiv. (AP Photo/Jane Doe)",
+        "Rescuers in Beirut. REUTERS/Jane Doe",
+        "Sign up to our weekly newsletter",
+        "© 2026 Example News. All rights reserved.",
+        "Already a subscriber? Log in",
     ],
 )
 def test_paragraphs_about_the_page_are_dropped(paragraph: str) -> None:
@@ -167,6 +191,12 @@ def test_paragraphs_about_the_page_are_dropped(paragraph: str) -> None:
         "Photo journalists were among the dead.",
         "The post office in Goma was shelled.",
         "Related parties met in Doha.",
+        "The mayor told Reuters that twelve had died. [He did not say how.]",
+        "Twelve died in Goma, the AFP said.",
+        "KYIV (Reuters) - Twelve people died on Tuesday.",
+        "A file photo showed the rebels at the gate.",
+        "Image problems or not, the army advanced.",
+        "Follow us, the soldiers shouted.",
     ],
 )
 def test_paragraphs_of_news_are_kept(paragraph: str) -> None:
@@ -176,6 +206,10 @@ def test_paragraphs_of_news_are_kept(paragraph: str) -> None:
 RUSSIAN = "Взрыв в городе, 5 погибших"
 FRENCH = "Le président a été tué à Alger"
 JAPANESE = "爆発で五人が死亡した"
+MORE_RUSSIAN = "\n".join(
+    3 * ["<p>По меньшей мере двенадцать человек погибли во вторник при обстреле города, сообщили власти.</p>"]
+)
+MORE_JAPANESE = "\n".join(3 * ["<p>当局によると、火曜日の攻撃で少なくとも十二人が死亡した。</p>"])
 
 
 @pytest.mark.parametrize(
@@ -208,6 +242,17 @@ JAPANESE = "爆発で五人が死亡した"
         ),
         (FRENCH.encode("latin-1"), "text/xml; charset=no-such-thing", FRENCH),
         (b"caf\xe9 \\u0041", "text/xml; charset=unicode_escape", "café \\u0041"),
+        (MORE_RUSSIAN.encode("cp1251"), "text/xml; charset=utf-8", MORE_RUSSIAN),
+        (MORE_RUSSIAN.encode("koi8-r"), "", MORE_RUSSIAN),
+        (MORE_JAPANESE.encode("shift_jis"), "", MORE_JAPANESE),
+        (MORE_JAPANESE.encode("euc-jp"), "text/xml; charset=utf-8", MORE_JAPANESE),
+        (9 * FRENCH.encode("latin-1"), "text/xml; charset=utf-8", 9 * FRENCH),
+        (
+            '<?xml version="1.0" encoding="cp500"?><rss>[é]'.encode("cp500"),
+            "",
+            '<?xml version="1.0" encoding="cp500"?><rss>[é]',
+        ),
+        ('<?xml version="1.0"?><rss>[é]'.encode("cp037"), "", '<?xml version="1.0"?><rss>[é]'),
         (b"caf\xe9", "text/xml; charset=idna", "café"),
         (b"caf\xe9", "text/xml; charset=zlib", "café"),
     ],

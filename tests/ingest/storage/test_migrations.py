@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -91,6 +92,22 @@ def test_every_migration_can_be_undone_and_done_again_with_data(store_url: str, 
             assert list(store.events(EventFilter(), newest_first=False)) == sorted(made, key=lambda each: each.event_id)
     assert store.counts().events == 0
     assert store.feed_states() == {}
+    store.close()
+
+
+def test_what_was_known_of_feeds_before_there_were_rhythms_is_kept(store_url: str, engine: sa.Engine) -> None:
+    upgrade(engine, "test")
+    downgrade(engine, "test", "0003")
+    old = sa.text(
+        "INSERT INTO feed_states (name, etag, last_success, failures, disabled, new_entries, pulls) "
+        "VALUES ('wire', 'x', '2026-11-24 12:00:00.000000', 2, false, 5, 7)"
+    )
+    with engine.begin() as connection:
+        connection.execute(old)
+    store = Store.open(store_url)
+    read = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    known = FeedState("wire", etag="x", last_success=read, failures=2, new_entries=5, pulls=7, last_body=read)
+    assert store.feed_states() == {"wire": known}
     store.close()
 
 
