@@ -16,8 +16,7 @@ class CatalogError(ConflictwireError):
 class FetchError(ConflictwireError):
     """One URL could not be fetched. `kind` is a short stable word for schedules and metrics.
 
-    Kinds: dns, connect, timeout, tls, http, too_large, private_address, redirect, protocol, encoding, robots,
-    cancelled.
+    Kinds: dns, connect, timeout, tls, http, too_large, private_address, redirect, protocol, encoding, robots, cancelled.
     `status` is the HTTP status where there was one, `retry_after` the seconds that the server asked to wait.
     """
 

@@ -13,8 +13,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ingest.errors import FetchError, ParseError
-from ingest.feeds.identity import decide, identify, newest_of_each
+from ingest.feeds.identity import Naming, judge, keys_of, lookups
 from ingest.feeds.language import detect_language
+from ingest.feeds.urls import publisher_scope
 
 if TYPE_CHECKING:
     from ingest.feeds.catalog import Feed
@@ -183,8 +184,10 @@ def content_of(
     feed: Feed, parsed: ParsedFeed, known: Callable[[Sequence[str]], Mapping[str, Known]], now: datetime, detect: bool
 ) -> Content:
     """What is in `parsed`, by what was published before (`known`); languages only with `detect`, as that takes time."""
-    entries = newest_of_each(identify(feed.name, parsed.entries), parsed.entries)
-    pull = decide(entries, known(list(entries)))
+    naming = Naming(feed.name, publisher_scope(feed.name, feed.url, feed.publisher))
+    keys = keys_of(naming, parsed.entries)
+    verdict = judge(naming, parsed.entries, keys, known(lookups(keys)))
+    pull = verdict.publications
     new = sum(each.status == "new" for each in pull)
     return Content(
         title=parsed.title,
@@ -196,7 +199,7 @@ def content_of(
         languages=_languages(feed, parsed.entries, parsed.language) if detect else {},
         new=new,
         changed=len(pull) - new,
-        known=len(entries) - len(pull),
+        known=verdict.articles - len(pull),
     )
 
 

@@ -16,15 +16,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from ingest.feeds.content import content_hash as content_hash  # until text.py and parse_child.py import it from there
-from ingest.feeds.content import digest
-from ingest.feeds.content import normalise as normalise
-from ingest.feeds.urls import canonical_url as canonical_url  # until pull.py imports it from there
+from ingest.feeds.content import digest, normalise
 from ingest.feeds.urls import is_front_page, link_key, names_one_article
+from ingest.storage.values import Alias, Known
 
 if TYPE_CHECKING:
     from ingest.feeds.parse import ParsedEntry
-    from ingest.storage import Known as StoredKnown
 
 MAX_REVISIONS = 24
 """An article that changes more often than that is a ticker: later changes are not followed."""
@@ -62,30 +59,6 @@ class Keys:
     one_article: bool
     repeats: bool = False
     former: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The article that a key leads to: its latest revision published, and `feed`, the one that had it first.
-
-    `content_hash` is of the text that `feed` gave last. `said` belongs to the key and not to the article: the hash of
-    what another feed gave last, where the key is a `Keys.here`.
-    """
-
-    article_id: str
-    revision: int
-    content_hash: str
-    feed: str
-    said: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """A key to remember as one of `article_id`; see `Known` for `said`."""
-
-    key: str
-    article_id: str
-    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,31 +311,3 @@ def newest(ids: Sequence[str], entries: Sequence[ParsedEntry]) -> dict[str, int]
 
 def _age(entry: ParsedEntry) -> datetime:
     return entry.updated or entry.published or datetime.min.replace(tzinfo=UTC)
-
-
-# Until pull.py asks for a verdict: the functions that it calls now.
-
-
-def identify(feed: str, entries: Sequence[ParsedEntry]) -> list[str]:
-    """See `former.former_ids`."""
-    from ingest.feeds.former import former_ids
-
-    return former_ids(feed, entries)
-
-
-def newest_of_each(ids: Sequence[str], entries: Sequence[ParsedEntry]) -> dict[str, ParsedEntry]:
-    """See `newest`."""
-    return {article_id: entries[place] for article_id, place in newest(ids, entries).items()}
-
-
-def decide(entries: Mapping[str, ParsedEntry], known: Mapping[str, StoredKnown]) -> list[Publication]:
-    """See `judge`."""
-    publications = []
-    for article_id, entry in entries.items():
-        before = known.get(article_id)
-        if before is None:
-            publications.append(Publication(Known(article_id, 1, entry.content_hash, ""), entry, "new"))
-        elif before.content_hash != entry.content_hash and before.revision < MAX_REVISIONS:
-            update = Known(article_id, before.revision + 1, entry.content_hash, "")
-            publications.append(Publication(update, entry, "updated"))
-    return publications

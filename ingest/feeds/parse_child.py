@@ -33,7 +33,7 @@ import feedparser
 import feedparser.api
 
 from ingest.feeds import parse_xml
-from ingest.feeds.identity import content_hash
+from ingest.feeds.content import content_hash
 from ingest.feeds.text import (
     decode_body,
     drop_boilerplate,

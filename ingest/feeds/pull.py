@@ -26,16 +26,18 @@ from ingest.broker import Outgoing, Producer
 from ingest.errors import BrokerRejected, FetchError, ParseError, RecordTooLarge, ServerUnreachable, StoreRejected
 from ingest.feeds import schedule
 from ingest.feeds.catalog import Feed
+from ingest.feeds.content import normalise
 from ingest.feeds.fetch import HTML_TYPES, Fetcher, product_token
-from ingest.feeds.identity import Publication, canonical_url, decide, identify, newest_of_each, normalise
+from ingest.feeds.identity import Naming, Publication, Verdict, judge, keys_of, lookups
 from ingest.feeds.language import detect_language
 from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParsedPage, ParserPool
 from ingest.feeds.robots import RobotsCache
 from ingest.feeds.syndication import Syndicator, prepare
+from ingest.feeds.urls import canonical_url, publisher_scope
 from ingest.log import printable
 from ingest.records import Article
 from ingest.settings import Settings
-from ingest.storage import FeedState, Known, Store
+from ingest.storage import FeedState, Store
 
 log = logging.getLogger(__name__)
 
@@ -205,14 +207,21 @@ class Puller:
             return PullResult(feed.name, "unchanged")
         parsed = await self._parsers.feed(fetched.body, fetched.content_type, fetched.url)
         readable = [entry for entry in parsed.entries if entry.title or entry.text or entry.link]
-        entries = newest_of_each(identify(feed.name, readable), readable)
-        known = await self._in_thread(self._store.known, list(entries))
-        publications = decide(entries, known)
+        # The catalogue's URL and not the one fetched: a redirect must not lead into another publisher's articles.
+        scope = publisher_scope(feed.name, feed.url, feed.publisher)
+        naming = Naming(feed.name, scope, state.scope, state.guids_trusted)
+        keys = keys_of(naming, readable)
+        known = await self._in_thread(self._store.known, lookups(keys))
+        verdict = judge(naming, readable, keys, known)
+        publications = verdict.publications
         new = sum(each.status == "new" for each in publications)
-        success = replace(success, asked=_asked(parsed), entries=len(entries), new=new)
+        success = replace(success, asked=_asked(parsed), entries=verdict.articles, new=new)
         after = schedule.next_state(state, success, self._time())
-        if not publications:
+        after = replace(after, scope=scope, guids_trusted=verdict.guids_trusted)
+        if not publications and not verdict.aliases:
             await self._save(after)
+        elif not publications:
+            await self._in_thread(self._store.remember, [], feed.name, after, (), verdict.aliases)
         visits = _PageVisits(self._settings.fetch.per_host)
         for start in range(0, len(publications), BATCH):
             batch = publications[start : start + BATCH]
@@ -220,7 +229,9 @@ class Puller:
                 pages = [group.create_task(self._page(feed, each.entry, visits)) for each in batch]
             found = [(publication, page.result()) for publication, page in zip(batch, pages, strict=True)]
             last = start + BATCH >= len(publications)
-            await self._in_thread(self._publish, feed, parsed, found, after if last else None)
+            await self._in_thread(
+                self._publish, feed, parsed, found, after if last else None, verdict if last else None
+            )
         _tell(feed, state, after)
         return PullResult(
             feed.name,
@@ -257,6 +268,7 @@ class Puller:
         parsed: ParsedFeed,
         batch: Sequence[tuple[Publication, ParsedPage | None]],
         after: FeedState | None,
+        verdict: Verdict | None,
     ) -> None:
         fetched = self._time()
         articles = [_article(feed, parsed, publication, page, fetched) for publication, page in batch]
@@ -270,8 +282,16 @@ class Puller:
         ]
         topic = self._settings.topics.articles
         self._producer.send([Outgoing(topic, each.article_id.encode(), each.to_json()) for each in articles])
-        known = [Known(each.article_id, each.revision, each.content_hash) for each in articles]
-        self._store.remember(known, feed.name, after, syndicator.made)
+        known = [publication.known for publication, _ in batch]
+        # Not before the last: an alias of an article that is not known yet would lead nowhere.
+        aliases = verdict.aliases if verdict else ()
+        self._store.remember(known, feed.name, after, syndicator.made, aliases)
+        for publication, _ in batch:
+            if publication.last:
+                log.warning(
+                    "article changed too often, later changes are not followed",
+                    extra={"feed": feed.name, "url": publication.entry.link, "revision": publication.revision},
+                )
 
     def _time(self) -> datetime:
         return self._now or datetime.now(UTC)
@@ -353,7 +373,7 @@ def _article(
     return Article(
         article_id=publication.article_id,
         revision=publication.revision,
-        feed=feed.name,
+        feed=publication.known.feed,
         url=entry.link,
         canonical_url=canonical_url(entry.link),
         title=title,

@@ -13,7 +13,7 @@ from functools import cache
 
 from lxml import etree
 
-from ingest.feeds.identity import normalise
+from ingest.feeds.content import normalise
 
 MAX_TEXT = 1_000_000  # code points
 MAX_TITLE = 1_000

@@ -207,9 +207,16 @@ def _web(target: str) -> str | None:
 
 
 def link_key(url: str) -> str:
-    """The canonical form without the scheme: what two links to one page have in common. Empty for an empty string."""
+    """The canonical form without scheme and port: what two links to one page have in common. Empty for an empty string.
+
+    A port is where a server happens to listen, as intranets and tests move theirs.
+    """
     canonical = canonical_url(url)
-    return canonical.split("://", 1)[1] if "://" in canonical else canonical
+    rest = canonical.split("://", 1)[1] if "://" in canonical else canonical
+    return _PORT.sub(r"\g<host>", rest, count=1)
+
+
+_PORT = re.compile(r"^(?P<host>[^/?#@:\[\]]*|\[[^\]/?#]*\]):\d+(?=[/?#]|$)")
 
 
 _WORD = re.compile(r"[^-_.+%]+")

@@ -18,8 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest.records import Article, EventRecord, parse_event
 from ingest.storage.decide import CodingKey, Decision, StoredArticle, coding_key
-from ingest.storage.tables import articles, codings, event_countries, events, feed_states, known, not_coded
-from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known, Position
+from ingest.storage.tables import aliases, articles, codings, event_countries, events, feed_states, known, not_coded
+from ingest.storage.values import Alias, Coding, Counts, EventFilter, FeedState, Known, Position
 
 _MAX_PARAMETERS = 10_000  # PostgreSQL takes 65,535 in a statement, SQLite 32,766
 _MAX_NUMBER = 2**63 - 1
@@ -344,30 +344,56 @@ def count(connection: sa.Connection) -> Counts:
     )
 
 
-def read_known(connection: sa.Connection, article_ids: Iterable[str]) -> dict[str, Known]:
-    """What is known of the articles."""
-    columns = (known.c.article_id, known.c.revision, known.c.content_hash)
-    return {
-        article_id: Known(article_id, revision, content_hash)
-        for some in chunks(article_ids)
-        for article_id, revision, content_hash in connection.execute(
-            sa.select(*columns).where(among(connection, known.c.article_id, some))
+def read_known(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Known]:
+    """The articles that the keys lead to, be they ids or aliases; the id where a key is both."""
+    found: dict[str, Known] = {}
+    columns = (known.c.article_id, known.c.revision, known.c.content_hash, known.c.feed)
+    for some in chunks(keys):
+        named = sa.select(aliases.c.key, *columns, aliases.c.said).join_from(
+            aliases, known, aliases.c.article_id == known.c.article_id
         )
-    }
+        for key, *told in connection.execute(named.where(among(connection, aliases.c.key, some))):
+            found[key] = Known(*told)
+        for row in connection.execute(sa.select(*columns).where(among(connection, known.c.article_id, some))):
+            found[row[0]] = Known(*row)
+    return found
 
 
 def write_known(connection: sa.Connection, published: Sequence[Known], feed: str, now: datetime) -> None:
-    """Remember what was published; an older revision than the one remembered changes nothing."""
-    rows = [{**asdict(each), "feed": feed, "first_seen": now, "last_seen": now} for each in published]
+    """Remember what was published; an older revision than the one remembered changes nothing. The first feed stays."""
+    rows = [
+        {
+            "article_id": each.article_id,
+            "revision": each.revision,
+            "content_hash": each.content_hash,
+            "feed": each.feed or feed,
+            "first_seen": now,
+            "last_seen": now,
+        }
+        for each in published
+    ]
     if not rows:
         return
     statement = _insert_or(connection.dialect.name, known)
-    taken = {name: statement.excluded[name] for name in ("revision", "content_hash", "feed", "last_seen")}
+    taken = {name: statement.excluded[name] for name in ("revision", "content_hash", "last_seen")}
     statement = statement.on_conflict_do_update(
         index_elements=["article_id"], set_=taken, where=statement.excluded.revision >= known.c.revision
     )
     # Sorted, so that two pullers of one feed do not wait for each other in a circle.
     connection.execute(statement, sorted(rows, key=lambda row: (row["article_id"], row["revision"])))
+
+
+def write_aliases(connection: sa.Connection, given: Iterable[Alias], now: datetime) -> None:
+    """Remember by what else articles are known. An alias stays that of the article that had it first."""
+    rows = [{**asdict(each), "last_seen": now} for each in sorted(given, key=lambda alias: alias.key)]
+    if not rows:
+        return
+    statement = _insert_or(connection.dialect.name, aliases)
+    taken = {name: statement.excluded[name] for name in ("said", "last_seen")}
+    statement = statement.on_conflict_do_update(
+        index_elements=["key"], set_=taken, where=statement.excluded.article_id == aliases.c.article_id
+    )
+    connection.execute(statement, rows)
 
 
 def write_feed_states(connection: sa.Connection, states: Iterable[FeedState]) -> None:

@@ -17,7 +17,7 @@ from ingest.storage.decide import coding_key, decide
 from ingest.storage.migrate import schema_version, upgrade
 from ingest.storage.syndication import Kept, read_syndicated, write_syndicated
 from ingest.storage.tables import feed_states
-from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known, StoreCheck
+from ingest.storage.values import Alias, Coding, Counts, EventFilter, FeedState, Known, StoreCheck
 
 _T = TypeVar("_T")
 
@@ -119,10 +119,10 @@ class Store:
 
         _repeated(attempt)
 
-    def known(self, article_ids: Sequence[str]) -> dict[str, Known]:
-        """The latest revision published of each of the articles; those never published are not in it."""
+    def known(self, keys: Sequence[str]) -> dict[str, Known]:
+        """The articles published that the keys lead to, be they ids or aliases; keys that lead nowhere are not in it."""
         with self._reading() as connection:
-            return queries.read_known(connection, article_ids)
+            return queries.read_known(connection, keys)
 
     def syndicated(self, article_ids: Iterable[str], keys: Iterable[int]) -> list[Kept]:
         """What is kept of the articles and of those that have one of `keys`, to find prints of one story among."""
@@ -130,9 +130,14 @@ class Store:
             return read_syndicated(connection, article_ids, keys)
 
     def remember(
-        self, known: Sequence[Known], feed: str, state: FeedState | None = None, prints: Sequence[Kept] = ()
+        self,
+        known: Sequence[Known],
+        feed: str,
+        state: FeedState | None = None,
+        prints: Sequence[Kept] = (),
+        aliases: Sequence[Alias] = (),
     ) -> None:
-        """Remember what was published, with the state of its feed, in one transaction.
+        """Remember what was published, by what else it is known, and the state of its feed, in one transaction.
 
         To be called when the broker has it: after a crash in between it is published again, and not lost.
         """
@@ -142,6 +147,7 @@ class Store:
                 now = datetime.now(UTC)
                 queries.write_known(connection, known, feed, now)
                 write_syndicated(connection, prints, now)
+                queries.write_aliases(connection, aliases, now)
                 if state is not None:
                     queries.write_feed_states(connection, [state])
 

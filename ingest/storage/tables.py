@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ingest.storage.values import as_utc
 
 # The revision (migrations/versions) that this code is written for.
-HEAD = "0005"
+HEAD = "0006"
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -165,6 +165,16 @@ known = sa.Table(
     sa.Column("last_seen", UtcTime, nullable=False),
 )
 
+# What articles are known by besides their id (`ingest.feeds.identity`).
+aliases = sa.Table(
+    "aliases",
+    metadata,
+    sa.Column("key", Key, primary_key=True),
+    sa.Column("article_id", Key, nullable=False),
+    sa.Column("said", sa.Text),
+    sa.Column("last_seen", UtcTime, nullable=False),
+)
+
 # The fields of FeedState.
 feed_states = sa.Table(
     "feed_states",
@@ -196,4 +206,6 @@ feed_states = sa.Table(
     sa.Column("moved_to", sa.Text),
     sa.Column("moved_days", Number, nullable=False, server_default="0"),
     sa.Column("moved_on", UtcTime),
+    sa.Column("scope", sa.Text),
+    sa.Column("guids_trusted", sa.Boolean, nullable=False, server_default=sa.true()),
 )

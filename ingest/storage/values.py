@@ -44,6 +44,7 @@ class FeedState:
     `first_success`; None until there is a second success.
 
     `url` is where the feed is pulled from where that is not the catalogue's own URL, which was `catalog_url` then.
+    `scope` and `guids_trusted` are what `identity.Naming` is to know of the last pull.
     `moved_to` is where a permanent redirect led on `moved_days` different days, the last being that of `moved_on`.
     """
 
@@ -74,15 +75,32 @@ class FeedState:
     moved_to: str | None = None
     moved_days: int = 0
     moved_on: datetime | None = None
+    scope: str | None = None
+    guids_trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The latest revision of an article that was published to the broker."""
+    """An article that was published to the broker: its latest revision published, and `feed`, the one that had it first.
+
+    `content_hash` is of the text that `feed` gave last. `said` belongs to the key and not to the article: the hash of
+    what another feed gave last, where the key is a `identity.Keys.here`.
+    """
 
     article_id: str
     revision: int
     content_hash: str
+    feed: str = ""
+    said: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A key to remember as one of `article_id`; see `Known` for `said`."""
+
+    key: str
+    article_id: str
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

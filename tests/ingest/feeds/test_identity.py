@@ -16,8 +16,6 @@ from ingest.feeds.content import content_hash
 from ingest.feeds.former import former_content_hash, former_ids
 from ingest.feeds.identity import (
     MAX_REVISIONS,
-    Alias,
-    Known,
     Naming,
     Verdict,
     article_ids,
@@ -27,6 +25,7 @@ from ingest.feeds.identity import (
     newest,
 )
 from ingest.feeds.parse import ParsedEntry
+from ingest.storage.values import Alias, Known
 
 SCOPE = "publisher one"
 

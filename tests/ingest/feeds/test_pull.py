@@ -18,12 +18,15 @@ from ingest.broker import Broker, Outgoing, Producer, open_broker
 from ingest.errors import BrokerRejected, BrokerUnavailable, RecordTooLarge, StoreRejected, StoreUnavailable
 from ingest.feeds import pull as pull_module
 from ingest.feeds.catalog import Feed
+from ingest.feeds.identity import Keys, Naming
+from ingest.feeds.parse import ParsedEntry
 from ingest.feeds.pull import BATCH, PAGE_FAILURES, PullResult, pull_feeds
 from ingest.feeds.schedule import DAY, INTERVAL, JITTER
 from ingest.records import Article, parse_article
 from ingest.settings import Fetch, Settings
 from ingest.storage import FeedState, Known, Store
 from ingest.storage.syndication import Kept
+from ingest.storage.values import Alias
 from tests.ingest.feeds.site import Request, Site, answer
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -127,6 +130,7 @@ def test_new_entries_are_published_once(place: Place) -> None:
         published_source="entry",
         fetched=NOW,
         content_hash=first.content_hash,
+        syndication_id=first.article_id,
     )
     assert (second.published, second.published_source) == (NOW, "fetched")
     assert set(place.known()) == {first.article_id, second.article_id}
@@ -584,7 +588,12 @@ class ForgetfulStore(Store):
     """A store whose server goes away after the broker has the articles."""
 
     def remember(
-        self, known: Sequence[Known], feed: str, state: FeedState | None = None, prints: Sequence[Kept] = ()
+        self,
+        known: Sequence[Known],
+        feed: str,
+        state: FeedState | None = None,
+        prints: Sequence[Kept] = (),
+        aliases: Sequence[Alias] = (),
     ) -> None:
         raise StoreUnavailable("the database does not answer")
 
@@ -593,11 +602,16 @@ class StrictStore(Store):
     """A store that refuses the articles of one feed."""
 
     def remember(
-        self, known: Sequence[Known], feed: str, state: FeedState | None = None, prints: Sequence[Kept] = ()
+        self,
+        known: Sequence[Known],
+        feed: str,
+        state: FeedState | None = None,
+        prints: Sequence[Kept] = (),
+        aliases: Sequence[Alias] = (),
     ) -> None:
         if feed == "bad":
             raise StoreRejected("the database refuses this record")
-        super().remember(known, feed, state, prints)
+        super().remember(known, feed, state, prints, aliases)
 
 
 class SlowStore(Store):
@@ -642,12 +656,14 @@ def test_a_record_that_the_store_refuses_is_that_feeds_failure(place: Place) -> 
 def test_a_defect_of_ours_is_logged_and_that_feeds_failure(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def defective(feed: str, entries: Sequence[Any]) -> list[str]:
-        if feed == "bad":
-            raise KeyError("oh\nno \ud800")
-        return [str(number) for number, _ in enumerate(entries)]
+    sound = pull_module.keys_of
 
-    monkeypatch.setattr(pull_module, "identify", defective)
+    def defective(naming: Naming, entries: Sequence[ParsedEntry]) -> list[Keys]:
+        if naming.feed == "bad":
+            raise KeyError("oh\nno \ud800")
+        return sound(naming, entries)
+
+    monkeypatch.setattr(pull_module, "keys_of", defective)
     place.site.routes["/good"] = place.site.routes["/bad"] = answer(rss(item(1)))
     bad, good = place.pull(place.feed("bad"), place.feed("good"))
     assert (bad.status, bad.error_kind, good.status) == ("failed", "internal", "ok")

@@ -106,7 +106,8 @@ def test_what_was_known_of_feeds_before_there_were_rhythms_is_kept(store_url: st
         connection.execute(old)
     store = Store.open(store_url)
     read = datetime(2026, 11, 24, 12, tzinfo=UTC)
-    known = FeedState("wire", etag="x", last_success=read, failures=2, new_entries=5, pulls=7, last_body=read)
+    # Its validators are gone: it is to be read once more, for its articles to get their keys.
+    known = FeedState("wire", last_success=read, failures=2, new_entries=5, pulls=7, last_body=read)
     assert store.feed_states() == {"wire": known}
     store.close()
 
