@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 from xml.sax.saxutils import escape
 
@@ -87,10 +88,10 @@ def articles(pipeline: Pipeline) -> list[Article]:
 def rss(*titles: str) -> str:
     """A feed with an entry of ten sentences for each title; complete, so that no page is asked for."""
     items = "".join(
-        f"<item><title>{escape(title)}</title><guid>{escape(title)}</guid><link>https://example.org/{number}</link>"
+        f"<item><title>{escape(title)}</title><guid>{escape(title)}</guid><link>https://example.org/{quote(title)}</link>"
         f"<content:encoded>{escape(f'<p>{title}: rebels killed 12 in the north. The army shelled a road.</p>' * 5)}"
         "</content:encoded></item>"
-        for number, title in enumerate(titles)
+        for title in titles
     )
     return (
         '<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/">'
