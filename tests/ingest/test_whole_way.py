@@ -24,7 +24,8 @@ SECOND_PULL = FIRST_PULL + timedelta(hours=1)
 
 @pytest.fixture(scope="module")
 def coder() -> Coder:
-    return Coder.load()
+    # The small network alone: where events go does not depend on who reads, and without VNNI the large one takes minutes.
+    return Coder.load(profile="fast")
 
 
 def pull(pipeline: Pipeline, feeds: Sequence[Feed], now: datetime) -> Counter[str]:
