@@ -19,7 +19,7 @@ from models.resolve.tense import ahead
 
 # These are done from afar to people of another country: "Israeli air strike kills 12".
 _FROM_AFAR = frozenset({"aerial", "drone", "heavy-weapons"})
-_FOREIGN_ATTACKERS = frozenset({"MIL", "GOV", "IGO"})
+_FOREIGN_ATTACKERS = frozenset({"MIL", "GOV"})
 
 _ORDINAL = re.compile(r"(?:the )?(?:\d+(?:st|nd|rd|th)|first|second|third|(?:four|fif|six|seven|eigh|nin|ten)th)", re.I)
 _COUNTED = re.compile(r"\s+(?!(?:of|and|or|to|when|at|in|on|after|before|as|for|but|while|with)\b)[a-z]+")
@@ -94,12 +94,20 @@ class Resolver:
         what = reading.kind
         trigger = _span(sentence, *reading.trigger)
         spans = {role: [_span(sentence, a.start, a.end) for a in found] for role, found in reading.arguments.items()}
-        sides = {role: self.parties(spans[role]) for role in ("actor", "recipient")}
+        sides = {role: [self._article.party(span) for span in spans[role]] for role in ("actor", "recipient")}
         named = [party.code.country for side in sides.values() for party in side if party.code.country]
         location = self.location(spans["location"], [code for code in named if code not in BODIES], sentence)
         attackers = _foreign_attackers(sides["actor"]) if _FROM_AFAR & {*what.modes} else []
-        actors = self._actors(sentence, reading, "actor", sides["actor"], location, ())
-        recipients = self._actors(sentence, reading, "recipient", sides["recipient"], location, attackers)
+        place = location.country if location else None
+
+        def side(role: str, not_of: Sequence[str] = ()) -> tuple[Actor, ...]:
+            found = zip(spans[role], reading.arguments[role], sides[role], strict=True)
+            return tuple(
+                self._actor(span, argument, self._article.at_home(party, span, place, sentence, not_of))
+                for span, argument, party in found
+            )
+
+        actors, recipients = side("actor"), side("recipient", attackers)
         dead, injured = self.count(spans["dead"], "dead"), self.count(spans["injured"], "injured")
         return Event(
             type=what.type,
@@ -110,15 +118,7 @@ class Resolver:
             confidence=reading.confidence,
             trigger=trigger,
             sentence=sentence,
-            codes=ontology.crosswalk(
-                what.type,
-                what.modes,
-                what.realis,
-                [each.sector for each in actors],
-                [each.sector for each in recipients],
-                dead.min if dead else None,
-                trigger.text,
-            ),
+            codes=ontology.codes_of(what.type, what.modes, what.realis, actors, recipients, dead, trigger.text),
             crosswalk=ontology.CROSSWALK_VERSION,
             model=self._model,
             actors=actors,
@@ -129,25 +129,6 @@ class Resolver:
             injured=injured,
             claimed_by=tuple(spans["claimed_by"]),
         )
-
-    def parties(self, spans: Sequence[Span]) -> list[Party]:
-        return [self._article.party(span) for span in spans]
-
-    def _actors(
-        self,
-        sentence: Span,
-        reading: Reading,
-        role: str,
-        parties: Sequence[Party],
-        location: Location | None,
-        not_of: Sequence[str],
-    ) -> tuple[Actor, ...]:
-        found = []
-        for argument, party in zip(reading.arguments[role], parties, strict=True):
-            span = _span(sentence, argument.start, argument.end)
-            whole = self._article.at_home(party, span, location.country if location else None, sentence, not_of)
-            found.append(self._actor(span, argument, whole))
-        return tuple(found)
 
     def _actor(self, span: Span, argument: Argument, party: Party) -> Actor:
         code = party.code

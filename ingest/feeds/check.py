@@ -185,8 +185,8 @@ def content_of(
 ) -> Content:
     """What is in `parsed`, by what was published before (`known`); languages only with `detect`, as that takes time."""
     naming = Naming(feed.name, publisher_scope(feed.name, feed.url, feed.publisher))
-    keys = keys_of(naming, parsed.entries)
-    verdict = judge(naming, parsed.entries, keys, known(lookups(keys)))
+    keys = keys_of(naming, parsed.readable)
+    verdict = judge(naming, parsed.readable, keys, known(lookups(keys)))
     pull = verdict.publications
     new = sum(each.status == "new" for each in pull)
     return Content(

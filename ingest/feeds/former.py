@@ -7,14 +7,14 @@ is not met again, but for feeds that repeat months-old entries.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from ingest.feeds.content import normalise
+from ingest.feeds.content import digest, normalise
+from ingest.feeds.identity import grouped
+from ingest.feeds.urls import escaped, without_dots
 
 if TYPE_CHECKING:
     from ingest.feeds.parse import ParsedEntry
@@ -30,41 +30,12 @@ _TRACKING = frozenset(
 _TRACKING_VALUES = re.compile(r"(?:rss|feed|feeds|rssfeed|atom|twitter|facebook|newsletter|amp|\d?rss\d?)", re.I)
 _TRACKING_IF_VALUE = frozenset("ref source src from partner emc via feed outputtype output feedtype origin".split())
 
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
-_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _HOST_ALIAS = re.compile(r"^(?:www\d?|m|mobile|amp)\.(?=[^.]+\.)")
 _MOBILE_INSIDE = re.compile(r"^([a-z]{2,3})\.m\.(?=[^.]+\.)")  # en.m.wikipedia.org
 _GOOGLE = re.compile(r"(?:^|\.)google\.[a-z.]{2,7}$")
 _AMP_CACHE = re.compile(r"^/(?:[a-z]/)?(?:amp/)?(s/)?([^/]+\.[^/]+)(/.*)?$")
 _AMP_END = re.compile(r"(?:/amp/?|\.amp)$|\.amp(?=\.html?$)|(?<=/)amp/(?=[^/]+$)")
-
-
-def _escapes(part: str, safe: str) -> str:
-    """`part` with percent-encoding in its one normal form (RFC 3986, 6.2.2)."""
-
-    def normal(found: re.Match[str]) -> str:
-        code = int(found[1], 16)
-        return chr(code) if code in _UNRESERVED else found[0].upper()
-
-    part = _ESCAPE.sub(normal, _STRAY_PERCENT.sub("%25", part))
-    return quote(part, safe="%" + safe, errors="replace")
-
-
-def _without_dots(path: str) -> str:
-    """`path` without "." and ".." segments (RFC 3986, 5.2.4)."""
-    kept: list[str] = []
-    segments = path.split("/")
-    for segment in segments:
-        if segment == "..":
-            if len(kept) > 1:
-                kept.pop()
-        elif segment != ".":
-            kept.append(segment)
-    if segments[-1] in (".", ".."):
-        kept.append("")
-    return "/".join(kept)
 
 
 def _is_tracking(pair: str) -> bool:
@@ -108,7 +79,7 @@ def _canonical(url: str) -> tuple[str, bool]:
     plain = (host or "").rstrip(".").lower()
     if scheme not in _DEFAULT_PORTS or not plain:
         return url, False
-    path = _without_dots(_escapes(parts.path, "/:@!$&'()*+,;=")) or "/"
+    path = without_dots(escaped(parts.path, "/:@!$&'()*+,;=")) or "/"
     path = path if path.startswith("/") else f"/{path}"
     if plain.endswith(".ampproject.org") or (_GOOGLE.search(plain) and path.startswith("/amp/")):
         inner = _AMP_CACHE.match(path)
@@ -120,18 +91,11 @@ def _canonical(url: str) -> tuple[str, bool]:
         host = f"{host}:{port}"
     while (shorter := _AMP_END.sub("", path)) != path:
         path = shorter or "/"
-    pairs = [_escapes(pair, "/:@!$'()*+,;=?") for pair in parts.query.split("&")]
+    pairs = [escaped(pair, "/:@!$'()*+,;=?") for pair in parts.query.split("&")]
     query = "&".join(sorted(pair for pair in pairs if not _is_tracking(pair)))
     # "#!" names a page of its own on sites that draw themselves by script.
-    fragment = _escapes(parts.fragment, "/:@!$&'()*+,;=?") if parts.fragment.startswith("!") else ""
+    fragment = escaped(parts.fragment, "/:@!$&'()*+,;=?") if parts.fragment.startswith("!") else ""
     return urlunsplit((scheme, host, path, query, fragment)), False
-
-
-def _digest(*parts: str) -> str:
-    whole = b"".join(
-        len(part).to_bytes(8, "big") + part for part in (part.encode("utf-8", "replace") for part in parts)
-    )
-    return hashlib.sha256(whole).hexdigest()[:32]
 
 
 def _guid_key(guid: str) -> str:
@@ -155,10 +119,10 @@ def former_ids(feed: str, entries: Sequence[ParsedEntry]) -> list[str]:
     links = [_link_key(entry.link) if entry.link else "" for entry in entries]
     guids = [_guid_key(entry.guid) if entry.guid else "" for entry in entries]
     titles = [normalise(entry.title) for entry in entries]
-    spellings_of_guid = _grouped(guids, (entry.guid for entry in entries))
-    links_of_guid = _grouped(guids, links)
-    titles_of_guid = _grouped(guids, titles)
-    titles_of_link = _grouped((link if not guid else "" for link, guid in zip(links, guids, strict=True)), titles)
+    spellings_of_guid = grouped(guids, (entry.guid for entry in entries))
+    links_of_guid = grouped(guids, links)
+    titles_of_guid = grouped(guids, titles)
+    titles_of_link = grouped((link if not guid else "" for link, guid in zip(links, guids, strict=True)), titles)
 
     def key(guid: str, link: str, title: str, entry: ParsedEntry) -> tuple[str, ...]:
         if guid:
@@ -174,18 +138,11 @@ def former_ids(feed: str, entries: Sequence[ParsedEntry]) -> list[str]:
         return "content", title, entry.content_hash
 
     return [
-        _digest(feed, *key(guid, link, title, entry))
+        digest(feed, *key(guid, link, title, entry))
         for guid, link, title, entry in zip(guids, links, titles, entries, strict=True)
     ]
 
 
-def _grouped(keys: Iterable[str], values: Iterable[str]) -> dict[str, set[str]]:
-    groups: dict[str, set[str]] = defaultdict(set)
-    for key, value in zip(keys, values, strict=True):
-        groups[key].add(value)
-    return groups
-
-
 def former_content_hash(title: str, text: str) -> str:
     """The content hash of that time."""
-    return _digest(normalise(title), normalise(text))
+    return digest(normalise(title), normalise(text))

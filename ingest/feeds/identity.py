@@ -132,13 +132,13 @@ def keys_of(naming: Naming, entries: Sequence[ParsedEntry]) -> list[Keys]:
     links = ["" if is_front_page(link) else link for link in links]
     guids = [_guid_key(entry.guid) if entry.guid else "" for entry in entries]
     titles = [normalise(entry.title) for entry in entries]
-    spellings, titles_of_guid = _grouped(guids, (entry.guid for entry in entries)), _grouped(guids, titles)
+    spellings, titles_of_guid = grouped(guids, (entry.guid for entry in entries)), grouped(guids, titles)
     # Then the fragments count posts of the page, and not updates of an article.
     posts = {guid for guid in guids if len(spellings[guid]) > 1 and len(titles_of_guid[guid]) > 1}
     guids = [entry.guid.strip() if guid in posts else guid for guid, entry in zip(guids, entries, strict=True)]
-    links_of_guid, titles_of_guid = _grouped(guids, links), _grouped(guids, titles)
-    titles_of_link = _grouped(links, titles)
-    guids_of_link = _grouped(links, guids)
+    links_of_guid, titles_of_guid = grouped(guids, links), grouped(guids, titles)
+    titles_of_link = grouped(links, titles)
+    guids_of_link = grouped(links, guids)
 
     def keys(scope: str, guid: str, link: str, title: str, entry: ParsedEntry) -> Keys:
         several = len(titles_of_guid[guid]) > 1
@@ -183,7 +183,8 @@ def keys_of(naming: Naming, entries: Sequence[ParsedEntry]) -> list[Keys]:
     return found
 
 
-def _grouped(keys: Iterable[str], values: Iterable[str]) -> dict[str, set[str]]:
+def grouped(keys: Iterable[str], values: Iterable[str]) -> dict[str, set[str]]:
+    """The different values that stand beside each key."""
     groups: dict[str, set[str]] = defaultdict(set)
     for key, value in zip(keys, values, strict=True):
         groups[key].add(value)

@@ -71,6 +71,11 @@ class ParsedFeed:
     update_seconds: float | None = None
     left_out: int = 0
 
+    @property
+    def readable(self) -> tuple[ParsedEntry, ...]:
+        """The entries that have something to publish: title, text or link."""
+        return tuple(entry for entry in self.entries if entry.title or entry.text or entry.link)
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedPage:

@@ -206,13 +206,12 @@ class Puller:
             _tell(feed, state, after)
             return PullResult(feed.name, "unchanged")
         parsed = await self._parsers.feed(fetched.body, fetched.content_type, fetched.url)
-        readable = [entry for entry in parsed.entries if entry.title or entry.text or entry.link]
         # The catalogue's URL and not the one fetched: a redirect must not lead into another publisher's articles.
         scope = publisher_scope(feed.name, feed.url, feed.publisher)
         naming = Naming(feed.name, scope, state.scope, state.guids_trusted)
-        keys = keys_of(naming, readable)
+        keys = keys_of(naming, parsed.readable)
         known = await self._in_thread(self._store.known, lookups(keys))
-        verdict = judge(naming, readable, keys, known)
+        verdict = judge(naming, parsed.readable, keys, known)
         publications = verdict.publications
         new = sum(each.status == "new" for each in publications)
         success = replace(success, asked=_asked(parsed), entries=verdict.articles, new=new)

@@ -72,7 +72,7 @@ def _canonical(url: str) -> str:
     plain = (host or "").rstrip(".").lower()
     if scheme not in _DEFAULT_PORTS or not plain:
         return url
-    path = _without_dots(_escapes(parts.path, _KEPT_IN_PATH)) or "/"
+    path = without_dots(escaped(parts.path, _KEPT_IN_PATH)) or "/"
     path = path if path.startswith("/") else f"/{path}"
     target = _target(plain, path, parts.query)
     if target is not None and len(target) < len(url):
@@ -83,14 +83,14 @@ def _canonical(url: str) -> str:
     path = _path(path)
     query = ""
     if parts.query:
-        pairs = [_escapes(pair, _KEPT_IN_QUERY) for pair in parts.query.split("&")]
+        pairs = [escaped(pair, _KEPT_IN_QUERY) for pair in parts.query.split("&")]
         query = "&".join(sorted(pair for pair in pairs if not _is_tracking(pair)))
     # "#!" names a page of its own on sites that draw themselves by script.
-    fragment = _escapes(parts.fragment, _KEPT_IN_QUERY + "&") if parts.fragment.startswith("!") else ""
+    fragment = escaped(parts.fragment, _KEPT_IN_QUERY + "&") if parts.fragment.startswith("!") else ""
     return urlunsplit((scheme, host, path, query, fragment))
 
 
-def _escapes(part: str, safe: str) -> str:
+def escaped(part: str, safe: str) -> str:
     """`part` with percent-encoding in its one normal form (RFC 3986, 6.2.2)."""
 
     def normal(found: re.Match[str]) -> str:
@@ -102,7 +102,7 @@ def _escapes(part: str, safe: str) -> str:
     return quote(part, safe="%" + safe, errors="replace")
 
 
-def _without_dots(path: str) -> str:
+def without_dots(path: str) -> str:
     """`path` without "." and ".." segments (RFC 3986, 5.2.4)."""
     if "/." not in path and not path.startswith("."):
         return path

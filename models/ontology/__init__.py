@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from models.events import AcledCode, Codes, Event
+from models.events import AcledCode, Actor, Codes, Count, Event
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -100,19 +100,27 @@ def _whole(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
 
 
+def codes_of(
+    type: str,
+    modes: Sequence[str],
+    realis: str,
+    actors: Sequence[Actor],
+    recipients: Sequence[Actor],
+    dead: Count | None,
+    trigger: str,
+) -> Codes:
+    """See `crosswalk`: the same from the resolved arguments."""
+    acting, suffering = ([actor.sector for actor in side] for side in (actors, recipients))
+    return crosswalk(type, modes, realis, acting, suffering, dead.min if dead else None, trigger)
+
+
 def recoded(event: Event) -> Event:
     """The event with the intensity and the codes that follow from its type, modes and arguments."""
     return replace(
         event,
         intensity=intensity(event.type, event.modes),
-        codes=crosswalk(
-            event.type,
-            event.modes,
-            event.realis,
-            [actor.sector for actor in event.actors],
-            [recipient.sector for recipient in event.recipients],
-            event.dead.min if event.dead else None,
-            event.trigger.text,
+        codes=codes_of(
+            event.type, event.modes, event.realis, event.actors, event.recipients, event.dead, event.trigger.text
         ),
     )
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -62,7 +62,6 @@ _MOST_NAMES = 200
 _KNOWN_TO_NEWS = 5_000
 # More of an article is not looked at for names: 20,000 code points are 3,000 words.
 _MOST_CHARACTERS = 20_000
-_ABBREVIATED = re.compile(r"\.?\s+|-|\s*['’]s\s+")
 _ACRONYM = re.compile(
     r"\((?:the |or |known as )?[\"“]?(?P<short>[A-Z][A-Za-z0-9-]{0,10}[A-Z][A-Za-z0-9-]{0,4})[\"”]?\)"
 )
@@ -106,6 +105,11 @@ class _Mention(NamedTuple):
     @property
     def kinds(self) -> set[str]:
         return {kind for kind in (self.code.sector, self.code.country) if kind}
+
+    @property
+    def state(self) -> str | None:
+        """The country, unless it is a body that stands where one would."""
+        return None if self.code.country in BODIES else self.code.country
 
 
 class Article:
@@ -286,20 +290,21 @@ class Article:
     @cached_property
     def countries(self) -> tuple[str, ...]:
         """The countries of those whom the article names, the most often named first."""
-        counted = Counter(m.code.country for m in self._mentions if m.code.country and m.code.country not in BODIES)
-        return tuple(country for country, _ in counted.most_common())
+        return tuple(country for country, _ in self._counted)
 
     @cached_property
+    def _counted(self) -> list[tuple[str, int]]:
+        return Counter(mention.state for mention in self._mentions if mention.state).most_common()
+
+    @property
     def _most_named(self) -> str | None:
-        counted = Counter(m.code.country for m in self._mentions if m.code.country and m.code.country not in BODIES)
-        if not counted:
-            return None
-        country, times = counted.most_common(1)[0]
-        return country if 2 * times > counted.total() else None
+        """The country that is named more often than all others together."""
+        total = sum(times for _, times in self._counted)
+        return next((country for country, times in self._counted[:1] if 2 * times > total), None)
 
     def _only(self, start: int, end: int) -> str | None:
         """The country of the mentions within those positions, if they have but one."""
-        named = {m.code.country for m in self._between(start, end) if m.code.country and m.code.country not in BODIES}
+        named = {mention.state for mention in self._between(start, end) if mention.state}
         return named.pop() if len(named) == 1 else None
 
     def _between(self, start: int, end: int) -> Sequence[_Mention]:
@@ -391,9 +396,7 @@ class Article:
             if kind in ("person", "speaker"):
                 return mention.surname is not None or (not mention.plural and not mention.named)
             if kind == "group":
-                return mention.surname is None and (
-                    mention.plural or bool(mention.kinds & {"REB", "CRM", "UAF", "PTY", "OPP"})
-                )
+                return mention.surname is None and (mention.plural or bool(mention.kinds & _GROUPS))
             return mention.surname is None and not mention.plural and bool(mention.kinds & (_BODIES | BODIES))
 
         found = next((m for m in self._backwards(at) if fits(m)), None)
@@ -404,7 +407,7 @@ class Article:
 
     def _backwards(self, at: int) -> Iterator[_Mention]:
         """The mentions before that position, sentence by sentence back, within each from its start: subjects come first."""
-        before = self._mentions[: bisect_left(self._places, at)]
+        before = self._between(0, at)
         bounds = self._sentence_starts
         while before:
             start = bounds[bisect_left(bounds, before[-1].at + 1) - 1]
@@ -422,7 +425,7 @@ class Article:
     def _body(self, kinds: frozenset[str], head: str, at: int) -> Party | None:
         """ "The group", "the ministry": the last body named before that can be called so."""
         refused: list[str] = []
-        for mention in reversed(self._mentions[: bisect_left(self._places, at)]):
+        for mention in reversed(self._between(0, at)):
             if mention.surname or not mention.named or not mention.code.country:
                 continue
             named_so = head in mention.keys
@@ -441,7 +444,7 @@ class Article:
 
     def _same_sector(self, own: ActorCode, keys: set[str], at: int, definite: bool) -> Party | None:
         """ "The army", "militants": those of that sector whom the article named with a country; rather by the same noun."""
-        before = self._mentions[: bisect_left(self._places, at)]
+        before = self._between(0, at)
         fitting = [m for m in reversed(before) if m.code.sector == own.sector and m.code.country not in (None, "IMG")]
         if not fitting:
             return None
@@ -493,6 +496,7 @@ def _told(code: ActorCode) -> tuple[str, ...]:
     return (f"{code.country or '-'}/{code.sector or '-'} ({code.rule})",) if code.country or code.sector else ()
 
 
+@cache
 def _domains() -> dict[str, str]:
     return {iso2: iso3 for iso3, iso2 in countries()} | {"UK": "GBR"}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from models.resolve.calendar_spans import nth_weekday
+
 
 def easter(year: int) -> date:
     """Western Easter Sunday, by the anonymous Gregorian computus."""
@@ -40,9 +42,14 @@ _FROM_EASTER = {
     "shrove tuesday": -47, "carnival": -47, "corpus christi": 60,
 }  # fmt: skip
 _FROM_ORTHODOX_EASTER = {"orthodox easter": 0, "orthodox good friday": -2, "orthodox palm sunday": -7}
-# Month, weekday and which of them in the month, counted from its end if below zero.
-_BY_WEEKDAY = {"thanksgiving": (11, 3, 4), "thanksgiving day": (11, 3, 4), "labor day": (9, 0, 1), "memorial day": (5, 0, -1),
-               "martin luther king jr. day": (1, 0, 3)}  # fmt: skip
+# Month, weekday and which of them in the month, None for the last.
+_BY_WEEKDAY = {
+    "thanksgiving": (11, 3, 4),
+    "thanksgiving day": (11, 3, 4),
+    "labor day": (9, 0, 1),
+    "memorial day": (5, 0, None),
+    "martin luther king jr. day": (1, 0, 3),
+}
 # The Jewish feasts keep their distance in days from the first day of Rosh Hashanah, Passover before it and the others after
 # it: first day, last day (Israel's count).
 _JEWISH_NEW_YEAR = {
@@ -86,7 +93,8 @@ def feast(name: str, year: int) -> tuple[date, date] | None:
     if name in _FROM_ORTHODOX_EASTER:
         return _one(orthodox_easter(year) + timedelta(days=_FROM_ORTHODOX_EASTER[name]))
     if name in _BY_WEEKDAY:
-        return _one(_nth_weekday(year, *_BY_WEEKDAY[name]))
+        day = nth_weekday(year, *_BY_WEEKDAY[name])
+        return _one(day) if day else None
     if name in _JEWISH:
         if year not in _JEWISH_NEW_YEAR:
             return None
@@ -104,11 +112,3 @@ def feast(name: str, year: int) -> tuple[date, date] | None:
 
 def _one(day: date) -> tuple[date, date]:
     return day, day
-
-
-def _nth_weekday(year: int, month: int, weekday: int, which: int) -> date:
-    if which < 0:
-        last = date(year, month + 1, 1) - timedelta(days=1)
-        return last - timedelta(days=(last.weekday() - weekday) % 7)
-    first = date(year, month, 1)
-    return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (which - 1))

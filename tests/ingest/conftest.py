@@ -1,4 +1,4 @@
-"""Pipelines for the tests of the worker: on the embedded parts, on real servers, or on each in turn."""
+"""Pipelines on the embedded parts, on real servers, or on each in turn; the sample feeds on a server."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ingest.feeds.catalog import Feed, save_catalog
+from tests.feeds.serve import SampleServer
 from tests.ingest.pipeline import Pipeline, embedded_settings, server_settings
 
 
@@ -31,3 +33,19 @@ def pipeline(request: pytest.FixtureRequest) -> Pipeline:
     """Each of the two in turn."""
     found: Pipeline = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def samples() -> Iterator[SampleServer]:
+    with SampleServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sampled(tmp_path: Path, samples: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with a catalogue of two sample feeds and one that is not there."""
+    monkeypatch.setenv("CONFLICTWIRE_FETCH__ALLOW_PRIVATE", "true")
+    monkeypatch.setenv("CONFLICTWIRE_FETCH__HOST_GAP", "0")
+    paths = {"sahel": "sahel-courier.xml", "touchline": "touchline.xml", "missing": "missing.xml"}
+    save_catalog([Feed(name, f"{samples.url}/{path}") for name, path in paths.items()], tmp_path / "feeds.toml")
+    return tmp_path

@@ -26,27 +26,11 @@ BUNDLED = len(load_catalog())
 
 
 @pytest.fixture
-def samples() -> Iterator[SampleServer]:
-    with SampleServer() as server:
-        yield server
-
-
-@pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("CONFLICTWIRE_FETCH__ALLOW_PRIVATE", "true")
     monkeypatch.setenv("CONFLICTWIRE_FETCH__HOST_GAP", "0")
     with Site() as opened:
         yield opened
-
-
-@pytest.fixture
-def sampled(tmp_path: Path, samples: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with a catalogue of two sample feeds and one that is not there."""
-    monkeypatch.setenv("CONFLICTWIRE_FETCH__ALLOW_PRIVATE", "true")
-    monkeypatch.setenv("CONFLICTWIRE_FETCH__HOST_GAP", "0")
-    paths = {"sahel": "sahel-courier.xml", "touchline": "touchline.xml", "missing": "missing.xml"}
-    save_catalog([Feed(name, f"{samples.url}/{path}") for name, path in paths.items()], tmp_path / "feeds.toml")
-    return tmp_path
 
 
 @pytest.fixture

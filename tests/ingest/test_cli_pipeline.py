@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 import models
 from ingest.broker import Outgoing
 from models.errors import ModelError
-from tests.feeds.serve import SampleServer
 from tests.ingest.cli_driver import StandIn
 from tests.ingest.command import Answer, call, finish, start
 from tests.ingest.pipeline import PUBLISHED, Pipeline, article
@@ -24,23 +22,6 @@ from tests.ingest.pipeline import PUBLISHED, Pipeline, article
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keyword coder in place of the model."""
     monkeypatch.setattr(models, "Coder", StandIn, raising=False)
-
-
-@pytest.fixture
-def samples() -> Iterator[SampleServer]:
-    with SampleServer() as server:
-        yield server
-
-
-@pytest.fixture
-def sampled(tmp_path: Path, samples: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with a catalogue of two sample feeds and one that is not there."""
-    monkeypatch.setenv("CONFLICTWIRE_FETCH__ALLOW_PRIVATE", "true")
-    monkeypatch.setenv("CONFLICTWIRE_FETCH__HOST_GAP", "0")
-    feeds = {"sahel": "sahel-courier.xml", "touchline": "touchline.xml", "missing": "missing.xml"}
-    tables = [f'[[feed]]\nname = "{name}"\nurl = "{samples.url}/{path}"\n' for name, path in feeds.items()]
-    (tmp_path / "feeds.toml").write_text("\n".join(tables))
-    return tmp_path
 
 
 def cli(folder: Path, *arguments: str | Path) -> Answer:

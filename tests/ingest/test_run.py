@@ -6,7 +6,7 @@ import re
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,12 +150,6 @@ class Watching:
 
     def coded(self, batch: Batch) -> None:
         self.tally.add_batch(batch)
-
-
-@pytest.fixture
-def samples() -> Iterator[SampleServer]:
-    with SampleServer() as server:
-        yield server
 
 
 def catalogue(server: SampleServer, *names: str) -> list[Feed]:

@@ -218,7 +218,7 @@ def test_a_page_is_told_for_what_it_is_with_the_facts_that_there_are() -> None:
     assert (checked.body.status, checked.body.content_type, checked.body.format) == (200, "text/html", "unknown")
 
 
-REAL = sorted(Path("/work/shared/feeds-real").glob("*.xml"))
+REAL = sorted((Path(__file__).parents[4] / "shared" / "feeds-real").glob("*.xml"))
 
 
 @pytest.mark.skipif(not REAL, reason="no real feeds on this machine")

@@ -25,8 +25,6 @@ from ingest.feeds.schedule import DAY, INTERVAL, JITTER
 from ingest.records import Article, parse_article
 from ingest.settings import Fetch, Settings
 from ingest.storage import FeedState, Known, Store
-from ingest.storage.syndication import Kept
-from ingest.storage.values import Alias
 from tests.ingest.feeds.site import Request, Site, answer
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -587,31 +585,17 @@ def test_what_the_broker_may_not_have_is_published_again(place: Place, moment: s
 class ForgetfulStore(Store):
     """A store whose server goes away after the broker has the articles."""
 
-    def remember(
-        self,
-        known: Sequence[Known],
-        feed: str,
-        state: FeedState | None = None,
-        prints: Sequence[Kept] = (),
-        aliases: Sequence[Alias] = (),
-    ) -> None:
+    def remember(self, known: Sequence[Known], feed: str, *rest: Any) -> None:
         raise StoreUnavailable("the database does not answer")
 
 
 class StrictStore(Store):
     """A store that refuses the articles of one feed."""
 
-    def remember(
-        self,
-        known: Sequence[Known],
-        feed: str,
-        state: FeedState | None = None,
-        prints: Sequence[Kept] = (),
-        aliases: Sequence[Alias] = (),
-    ) -> None:
+    def remember(self, known: Sequence[Known], feed: str, *rest: Any) -> None:
         if feed == "bad":
             raise StoreRejected("the database refuses this record")
-        super().remember(known, feed, state, prints, aliases)
+        super().remember(known, feed, *rest)
 
 
 class SlowStore(Store):
