@@ -499,9 +499,24 @@ class KafkaMember:
             **_CONSUMER_CONFIG,
         )
         self._consumer.subscribe(self._topics)
+        self._await_topics(time.monotonic() + limits.connect_timeout)
         self._generation = None
         self._must_rewind = False
         self._pulse.heard()
+
+    def _await_topics(self, deadline: float) -> None:
+        """Know the partitions before the first assignment.
+
+        A leader that knows none assigns none, and the library takes them for assigned once it hears of them in between.
+        """
+        try:
+            while not all(self._consumer.partitions_for_topic(topic) for topic in self._topics):
+                if time.monotonic() > deadline:
+                    raise kafka_errors.KafkaTimeoutError(f"no partitions of {', '.join(self._topics)}")
+                time.sleep(0.05)
+        except KafkaError as error:
+            self._close_consumer()
+            raise self._broker.translate(error) from error
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         """See `ingest.broker.Consumer`. May take a second longer than `timeout` where the broker is silent."""

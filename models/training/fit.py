@@ -132,6 +132,12 @@ def loss_of(network: EventNetwork, batch: Sequence[Sentence]) -> Tensor:
     return total
 
 
+def precision(device: torch.device) -> torch.autocast:
+    """bfloat16, or float32 on a processor that would only emulate it, ten times as slow and more."""
+    emulated = device.type == "cpu" and not torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=not emulated)
+
+
 class _Bar:
     """A progress bar on a terminal, else a line now and then."""
 
@@ -206,8 +212,7 @@ def fit(
         for epoch in range(done // each, recipe.epochs):
             network.train()
             for batch in batches_of(sentences, recipe.batch, random.Random(recipe.seed + epoch))[done - epoch * each :]:
-                device = network.device.type
-                with torch.autocast(device, dtype=torch.bfloat16):
+                with precision(network.device):
                     loss = loss_of(network, batch)
                 optimizer.zero_grad()
                 loss.backward()

@@ -5,7 +5,7 @@ quantised, calibrated on the frozen development split, and described in card.jso
 trained, into a folder without profiles: the quick way to try sentences of one's own.
 
 Resumes from the last checkpoint in `--checkpoints`; with the same seed, files and machine it ends in the same weights. Runs
-on a GPU if there is one, else on the processor in bfloat16.
+on a GPU if there is one, else on the processor: in bfloat16 where that computes with it, else in float32.
 """
 
 from __future__ import annotations
