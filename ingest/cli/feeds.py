@@ -319,8 +319,7 @@ def check(
     with session.store() as store:
         states = store.feed_states()
         kept = {feed.name: at_url(states.get(feed.name) or FeedState(feed.name), feed.url) for feed in wanted}
-        feeds = [replace(feed, url=kept[feed.name].url or feed.url) for feed in wanted]
-        answers = asyncio.run(_check(feeds, session, store.known, thorough=bool(urls)))
+        answers = asyncio.run(_check(wanted, kept, session, store.known, thorough=bool(urls)))
     if format == "json":
         for answer in answers:
             write_line(safe_json(json.dumps(_checked_row(answer))))
@@ -353,6 +352,7 @@ def _named(catalogue: Sequence[Feed], urls: Sequence[str]) -> list[Feed]:
 
 async def _check(
     feeds: Sequence[Feed],
+    states: Mapping[str, FeedState],
     session: Session,
     known: Callable[[Sequence[str]], Mapping[str, Known]],
     thorough: bool,
@@ -367,7 +367,7 @@ async def _check(
 
         async def in_turn(feed: Feed) -> Checked:
             async with turns:
-                return await check_feed(feed, fetcher, parsers, known, thorough=thorough)
+                return await check_feed(feed, states[feed.name], fetcher, parsers, known, thorough=thorough)
 
         return list(await asyncio.gather(*map(in_turn, feeds)))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ingest.feeds.catalog import Feed
     from ingest.feeds.fetch import Fetched, Fetcher, Redirect
     from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParserPool
-    from ingest.storage import Known
+    from ingest.storage import FeedState, Known
 
 _AHEAD = timedelta(days=1)
 _ADVICE: Mapping[str, str] = {
@@ -181,10 +181,16 @@ class Checked:
 
 
 def content_of(
-    feed: Feed, parsed: ParsedFeed, known: Callable[[Sequence[str]], Mapping[str, Known]], now: datetime, detect: bool
+    feed: Feed,
+    state: FeedState,
+    parsed: ParsedFeed,
+    known: Callable[[Sequence[str]], Mapping[str, Known]],
+    now: datetime,
+    detect: bool,
 ) -> Content:
     """What is in `parsed`, by what was published before (`known`); languages only with `detect`, as that takes time."""
-    naming = Naming(feed.name, publisher_scope(feed.name, feed.url, feed.publisher))
+    scope = publisher_scope(feed.name, feed.url, feed.publisher)
+    naming = Naming(feed.name, scope, state.scope, state.guids_trusted)
     keys = keys_of(naming, parsed.readable)
     verdict = judge(naming, parsed.readable, keys, known(lookups(keys)))
     pull = verdict.publications
@@ -213,13 +219,14 @@ def _languages(feed: Feed, entries: Sequence[ParsedEntry], language: str | None)
 
 async def check_feed(
     feed: Feed,
+    state: FeedState,
     fetcher: Fetcher,
     parsers: ParserPool,
     known: Callable[[Sequence[str]], Mapping[str, Known]],
     *,
     thorough: bool,
 ) -> Checked:
-    """Fetch and read `feed`, and keep nothing.
+    """Fetch and read `feed`, of which `state` is known, and keep nothing.
 
     With `thorough` also whether its validators work (one more request), whether the pages behind it may be fetched (the
     host's robots.txt), and in which languages its entries are.
@@ -229,10 +236,11 @@ async def check_feed(
     loop = asyncio.get_running_loop()
     began = loop.time()
     body: Body | None = None
+    url = state.url or feed.url
     try:
-        fetched = await fetcher.get(feed.url)
+        fetched = await fetcher.get(url)
         text = decode_body(fetched.body, fetched.content_type)
-        honoured = await _honoured(feed, fetched, fetcher) if thorough else None
+        honoured = await _honoured(url, fetched, fetcher) if thorough else None
         body = Body(
             status=fetched.status,
             url=fetched.url,
@@ -249,17 +257,17 @@ async def check_feed(
     except (FetchError, ParseError) as error:
         status = error.status if isinstance(error, FetchError) else None
         return Checked(feed, loop.time() - began, body, None, str(error), error.kind, advice(error.kind, status))
-    content = content_of(feed, parsed, known, datetime.now(UTC), thorough)
+    content = content_of(feed, state, parsed, known, datetime.now(UTC), thorough)
     if thorough:
         content = replace(content, pages_allowed=await _pages_allowed(parsed, fetcher))
     return Checked(feed, loop.time() - began, body, content)
 
 
-async def _honoured(feed: Feed, fetched: Fetched, fetcher: Fetcher) -> bool | None:
+async def _honoured(url: str, fetched: Fetched, fetcher: Fetcher) -> bool | None:
     if not (fetched.etag or fetched.last_modified):
         return None
     try:
-        again = await fetcher.get(feed.url, etag=fetched.etag, last_modified=fetched.last_modified)
+        again = await fetcher.get(url, etag=fetched.etag, last_modified=fetched.last_modified)
     except FetchError:
         return None
     return again.status == 304

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -216,7 +217,7 @@ def _failed(state: FeedState, failure: Failure, now: datetime) -> FeedState:
         gone = False
         after = replace(after, url=None, moved_to=None, moved_days=0, moved_on=None)
     if gone:
-        again = f"conflictwire feeds add {state.catalog_url or 'URL'}"
+        again = f"conflictwire feeds enable {shlex.quote(state.name)}"
         after = replace(after, disabled=True, last_error=f"{failure.message}; not pulled any more, until: {again}")
     return replace(after, next_due=_due(after, _back_off(state, failure), failure.retry_after or 0.0, now))
 

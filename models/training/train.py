@@ -2,7 +2,8 @@
 
 The large network learns from the corpus; the small one learns from the corpus and from the large one's answers. Both are
 quantised, calibrated on the frozen development split, and described in card.json. With `--fast-only` the small one alone is
-trained, into a folder without profiles: the quick way to try sentences of one's own.
+trained, into a folder without profiles: the quick way to try sentences of one's own. With `--from` weights learn on from where
+they are: from the files that they have not seen, and from as many sentences of those that they have, lest they forget them.
 
 Resumes from the last checkpoint in `--checkpoints`; with the same seed, files and machine it ends in the same weights. Runs
 on a GPU if there is one, else on the processor: in bfloat16 where that computes with it, else in float32.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -36,6 +38,7 @@ from models.training.export import export
 from models.training.fit import Recipe, fit
 from models.training.network import EventNetwork
 from models.training.pretrained import MINILM, MPNET, pretrained
+from models.training.restore import restore
 
 # The share of the development sentences with an event that the gate passes on.
 GATE_RECALL = 0.99
@@ -57,9 +60,16 @@ ACCURATE = Plan("accurate", MPNET, Recipe(epochs=3, lr=6e-5, head_lr=4e-4))
 FAST = Plan("fast", MINILM, Recipe(epochs=5, lr=2e-4, head_lr=5e-4), probe=2)
 
 
+def onward(plan: Plan) -> Plan:
+    """The plan for weights that learn on: shorter and slower, as most is known."""
+    recipe = plan.recipe
+    epochs = max(recipe.epochs // 2, 1)
+    return replace(plan, recipe=replace(recipe, epochs=epochs, lr=recipe.lr / 2, head_lr=recipe.head_lr / 4))
+
+
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What both networks learn from and are calibrated on."""
+    """What both networks learn from and are calibrated on; `records` are those of `files` that are learned now."""
 
     files: tuple[Path, ...]
     records: tuple[Record, ...]
@@ -70,6 +80,21 @@ class Data:
         """The training records in the tokens of the encoder in `folder`."""
         tokenizer = Tokenizer(folder / "tokenizer.json")
         return [label(record, tokenizer) for record in self.records]
+
+
+def unseen(files: Sequence[Path], seen: Sequence[str], seed: int = 1) -> list[Record]:
+    """The sentences of the files that are not named in `seen`, and as many, drawn at random, of the others."""
+    fresh = read([path for path in files if path.name not in seen])
+    known = read([path for path in files if path.name in seen])
+    return fresh + random.Random(seed).sample(known, min(len(fresh), len(known)))
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    try:
+        card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"--from {folder}: no card.json that can be read: {error}") from error
+    return card
 
 
 def _commit() -> str:
@@ -85,13 +110,17 @@ def learn(
 ) -> dict[str, Any]:
     """Train one network, write it into `target`, and return its part of the model card."""
     tokenizer = Tokenizer(folder / "tokenizer.json")
-    network = EventNetwork(folder).to("cuda" if torch.cuda.is_available() else "cpu")
+    network = EventNetwork(folder)
+    if options.start is not None:
+        profiled = options.start / plan.profile
+        restore(network, profiled if profiled.exists() else options.start)
+    network = network.to("cuda" if torch.cuda.is_available() else "cpu")
     weights = Weights(tokenizer, f"conflictwire-{plan.profile}", options.version)
 
     def scores() -> str:
         return evaluate(data.development, Coder(Reader(network, weights))).headline()
 
-    key = digest(data.files) + (" taught" if sentences[0].soft else "") + str(folder)
+    key = f"{digest(data.files)}{' taught' if sentences[0].soft else ''}{folder} from {options.start}"
     fit(network, sentences, plan.recipe, options.checkpoints / f"{plan.profile}.pt", key, scores, plan.profile)
     export(network, folder, sentences, target)
     looked = probe(target, data.records, plan.probe, PROBE_RECALL) if plan.probe else {}
@@ -112,7 +141,13 @@ def train(options: argparse.Namespace) -> None:
     development_paths = tuple(options.development or development_files())
     if not files:
         raise ModelError("no training files; leave out --only-extra or give files with --extra")
-    data = Data(files, tuple(read(files)), development_paths, tuple(read(development_paths)))
+    start = _card(options.start) if options.start else None
+    records = unseen(files, start["corpus"]["files"]) if start else read(files)
+    if not records:
+        raise ModelError(
+            f"--from {options.start}: those weights have learned all these files already; add some with --extra"
+        )
+    data = Data(files, tuple(records), development_paths, tuple(read(development_paths)))
     cache = options.checkpoints / "pretrained"
     card: dict[str, Any] = {
         "version": options.version,
@@ -123,6 +158,7 @@ def train(options: argparse.Namespace) -> None:
             "files": [path.name for path in files],
             "sentences": len(data.records),
             "sha256": digest(files),
+            **({"from": {"version": start["version"], "corpus": start["corpus"]}} if start else {}),
             "development": [path.name for path in development_paths],
             "development_sha256": digest(development_paths),
         },
@@ -130,6 +166,8 @@ def train(options: argparse.Namespace) -> None:
     }
     large = replace(ACCURATE, encoder=options.large_encoder or ACCURATE.encoder)
     small = replace(FAST, encoder=options.small_encoder or FAST.encoder)
+    if start:
+        large, small = onward(large), onward(small)
     if options.epochs is not None:
         large, small = (replace(plan, recipe=replace(plan.recipe, epochs=options.epochs)) for plan in (large, small))
     folder = pretrained(small.encoder, cache)
@@ -167,10 +205,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--development", type=Path, nargs="*", help="files to calibrate and score on, in place of the frozen split"
     )
+    parser.add_argument("--from", dest="start", type=Path, help="folder of weights to learn on from")
     parser.add_argument("--fast-only", action="store_true", help="the small network alone: minutes, not hours")
     parser.add_argument("--large-encoder", help=f"{MPNET} (default), or a folder in Hugging Face's format")
     parser.add_argument("--small-encoder", help=f"{MINILM} (default), or a folder in Hugging Face's format")
-    parser.add_argument("--epochs", type=int, help="of both networks; 3 and 5 if left out")
+    parser.add_argument("--epochs", type=int, help="of both networks; 3 and 5 if left out, 1 and 2 with --from")
     parser.add_argument("--version", default="2", help="of the weights, as events name it")
     try:
         train(parser.parse_args(arguments))

@@ -5,10 +5,13 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models import Coder
+from models.coder import WEIGHTS
 from models.corpus.reading import read
+from models.errors import ModelError
 from models.evaluate import evaluate
 from models.training.data import CORPUS
 
@@ -50,6 +53,54 @@ def test_the_coder_can_be_tuned_on_forty_sentences_and_goes_on_where_it_stopped(
     capsys.readouterr()
     assert main(options) == 0
     assert "resumed after step 60 of 60" in capsys.readouterr().err
+
+
+def test_weights_can_learn_on_from_where_they_are(tmp_path: Path) -> None:
+    """What the exported graph holds is given back to the network, but for the rounding."""
+    from models.encoder import OpenvinoNetwork, Tokenizer
+    from models.training.data import answered, label
+    from models.training.network import EventNetwork
+    from models.training.pretrained import MINILM, pretrained
+    from models.training.restore import restore
+
+    folder = pretrained(MINILM, tmp_path)
+    network = EventNetwork(folder).eval()
+    restore(network, WEIGHTS / "fast")
+    tokenizer = Tokenizer(folder / "tokenizer.json")
+    sentences = [label(record, tokenizer) for record in read([CORPUS / "part-5.jsonl"])[:12]]
+    shipped = OpenvinoNetwork(WEIGHTS / "fast")
+    for ours, theirs in zip(answered(network, sentences), answered(shipped, sentences), strict=True):
+        length = np.linalg.norm(ours.encoded.hidden, axis=-1) * np.linalg.norm(theirs.encoded.hidden, axis=-1)
+        assert np.mean((ours.encoded.hidden * theirs.encoded.hidden).sum(-1) / length) > 0.95
+
+
+def test_weights_of_another_network_are_not_learned_on_from(tmp_path: Path) -> None:
+    from models.training.network import EventNetwork
+    from models.training.pretrained import MINILM, pretrained
+    from models.training.restore import restore
+
+    network = EventNetwork(pretrained(MINILM, tmp_path))
+    with pytest.raises(ModelError, match=r"accurate/encoder\.xml: .*exported from another network"):
+        restore(network, WEIGHTS / "accurate")
+
+
+@pytest.mark.parametrize(
+    ("seen", "files"),
+    [
+        (["old.jsonl"], ["new", "new", "old", "old"]),
+        (["new.jsonl"], ["new", "new", *["old"] * 5]),
+        ([], ["new", "new", *["old"] * 5]),
+        (["old.jsonl", "new.jsonl"], []),
+    ],
+)
+def test_new_sentences_come_with_as_many_old_ones(tmp_path: Path, seen: list[str], files: list[str]) -> None:
+    from models.training.train import unseen
+
+    for name, count in (("old.jsonl", 5), ("new.jsonl", 2)):
+        lines = [json.dumps({"text": f"{name} {number}.", "events": []}) for number in range(count)]
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    texts = {record["text"] for record in unseen([tmp_path / "old.jsonl", tmp_path / "new.jsonl"], seen)}
+    assert sorted(text.partition(".")[0] for text in texts) == files
 
 
 def test_training_says_what_is_wrong_with_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

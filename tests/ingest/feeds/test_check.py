@@ -28,7 +28,7 @@ from ingest.feeds.identity import Naming, keys_of
 from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParserPool
 from ingest.feeds.urls import publisher_scope
 from ingest.settings import Fetch
-from ingest.storage import Known
+from ingest.storage import FeedState, Known
 from tests.ingest.feeds.site import Site, answer
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -150,12 +150,14 @@ def test_what_a_pull_would_bring_is_counted_by_what_was_published_before() -> No
     entries = (entry(0), entry(1), entry(2, english, published=NOON), entry(3, french), entry(3, french))
     naming = Naming(FEED.name, publisher_scope(FEED.name, FEED.url, FEED.publisher))
     first, second, *_ = (keys.page or keys.guid for keys in keys_of(naming, entries))
-    content = content_of(FEED, ParsedFeed("T", "en", 60.0, entries), known, NOON, True)
+    content = content_of(FEED, FeedState(FEED.name), ParsedFeed("T", "en", 60.0, entries), known, NOON, True)
     assert {first, second} <= set(asked)
     assert (content.new, content.changed, content.known) == (2, 1, 1)
     assert (content.entries, content.complete, content.rhythm.dated) == (5, 5, 1)
     assert content.languages["fr"] == 2
-    assert content_of(FEED, ParsedFeed("T", "en", None, entries), known, NOON, False).languages == {}
+    assert (
+        content_of(FEED, FeedState(FEED.name), ParsedFeed("T", "en", None, entries), known, NOON, False).languages == {}
+    )
 
 
 def check(site: Site, path: str = "/", thorough: bool = True) -> Checked:
@@ -163,7 +165,7 @@ def check(site: Site, path: str = "/", thorough: bool = True) -> Checked:
         limits = Fetch(allow_private=True, timeout=10.0, host_gap=0.0)
         async with Fetcher(limits) as fetcher, ParserPool(limits) as parsers:
             feed = Feed("news", f"{site.url}{path}")
-            return await check_feed(feed, fetcher, parsers, lambda ids: {}, thorough=thorough)
+            return await check_feed(feed, FeedState("news"), fetcher, parsers, lambda ids: {}, thorough=thorough)
 
     return asyncio.run(run())
 

@@ -128,8 +128,8 @@ def test_a_failure_keeps_what_stands_for_the_body_that_was_read() -> None:
 
 
 def test_the_notice_of_a_feed_that_is_gone_says_how_to_get_it_back() -> None:
-    after = next_state(FeedState("feed", catalog_url="http://a/"), Failure("http", "answered 410", 410), NOON)
-    assert after.last_error == "answered 410; not pulled any more, until: conflictwire feeds add http://a/"
+    after = next_state(FeedState("my feed"), Failure("http", "answered 410", 410), NOON)
+    assert after.last_error == "answered 410; not pulled any more, until: conflictwire feeds enable 'my feed'"
 
 
 def test_another_url_in_the_catalogue_is_a_new_beginning() -> None:
