@@ -189,8 +189,8 @@ for a day at most, since a feed that is left alone for a weekend loses what it p
 up to {_span(schedule.MAX_INTERVAL)}. A wait is at most twice the last one, or the first of its kind.""",
     "Asked to wait": """Retry-After, in seconds or as a date, is what 429 and 503 wait for; if it is short and nothing
 gets better, the wait doubles all the same. 429 also doubles the interval: it was too short.""",
-    "Gone": f"""410 disables a feed; `conflictwire feeds list` shows why, and `conflictwire feeds enable NAME` pulls it again, as
-does another URL in the catalogue. Where it had moved, it is first asked again at the catalogue's URL, also after
+    "Gone": f"""410 disables a feed; `conflictwire feeds list` shows why, and `conflictwire feeds enable NAME` pulls it again,
+as does another URL in the catalogue. Where it had moved, it is first asked again at the catalogue's URL, also after
 {schedule.MOVE_FAILURES} failures in a row.""",
     "Redirects": f"""A feed is pulled from where it moved to once it was redirected there for good on
 {schedule.MOVING_DAYS} different days (UTC), each time with a feed at the end. The catalogue stays as it is; when its URL is

@@ -48,7 +48,8 @@ class _Graph:
         whole = np.array(kept.input_value(0).get_node().input_value(0).get_node().get_data(), dtype=np.float32)
         scales = np.array(kept.input_value(1).get_node().get_data())
         # The outliers of the activations were moved into the weights; the graph divides its inputs by as much.
-        return whole * scales * self.constant(f"__module.{module}/aten::mul/Multiply")
+        weight: np.ndarray = whole * scales * self.constant(f"__module.{module}/aten::mul/Multiply")
+        return weight
 
 
 def _copy(target: torch.Tensor, value: np.ndarray, name: str) -> None:
