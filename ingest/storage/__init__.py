@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from ingest.storage.store import Store
-from ingest.storage.values import Coding, Counts, EventFilter, FeedState, Known, Position, StoreCheck
+from ingest.storage.values import Answer, Coding, Counts, EventFilter, FeedState, Known, Position, StoreCheck
 
-__all__ = ["Coding", "Counts", "EventFilter", "FeedState", "Known", "Position", "Store", "StoreCheck"]
+__all__ = ["Answer", "Coding", "Counts", "EventFilter", "FeedState", "Known", "Position", "Store", "StoreCheck"]

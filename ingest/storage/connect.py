@@ -95,6 +95,8 @@ def _open_sqlite(url: sa.URL, shown: str) -> sa.Engine:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000:.0f}")
         connection.execute("PRAGMA foreign_keys = ON")
+        # Of a new file. An event takes some 2 kB, of which 4096 hold one: that wasted three tenths of the file.
+        connection.execute("PRAGMA page_size = 8192")
         # NORMAL may lose the last transactions in a power cut, and the broker would have events that the store lacks.
         connection.execute("PRAGMA synchronous = FULL")
         _use_wal(connection)

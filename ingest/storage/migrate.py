@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from ingest.storage.tables import HEAD
 if TYPE_CHECKING:
     from alembic.config import Config
 
+# Alembic keeps the migration at work in global variables.
+_ONE_THREAD = threading.Lock()
 _LOCK_KEY = 0x636F6E66  # any number that no other program locks in the same database
 
 
@@ -26,7 +29,7 @@ def upgrade(engine: sa.Engine, shown: str) -> None:
     with transaction(engine, shown) as connection:
         if schema_version(connection) == HEAD:
             return
-    with _locked(engine, shown) as (connection, config):
+    with _ONE_THREAD, _locked(engine, shown) as (connection, config):
         from alembic import command
         from alembic.script import ScriptDirectory
 
@@ -41,7 +44,7 @@ def upgrade(engine: sa.Engine, shown: str) -> None:
 
 def downgrade(engine: sa.Engine, shown: str, version: str) -> None:
     """Migrate back to `version` ("base": no tables at all). What only later versions can hold is lost."""
-    with _locked(engine, shown) as (_, config):
+    with _ONE_THREAD, _locked(engine, shown) as (_, config):
         from alembic import command
 
         command.downgrade(config, version)
@@ -63,6 +66,9 @@ def _locked(engine: sa.Engine, shown: str) -> Iterator[tuple[sa.Connection, Conf
     with transaction(engine, shown, write=True) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
+            if sa.inspect(connection).has_table("articles"):
+                # Workers at work begin with this table: they end first, and none waits with locks that we will want.
+                connection.execute(sa.text("LOCK TABLE articles IN ACCESS EXCLUSIVE MODE"))
         config = Config()
         config.set_main_option("script_location", "ingest.storage:migrations")
         config.attributes["connection"] = connection

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
-from datetime import datetime
+from dataclasses import asdict, fields, replace
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import groupby, islice
 from operator import itemgetter
@@ -19,17 +19,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ingest.records import Article, EventRecord, parse_event
 from ingest.storage.decide import CodingKey, Decision, StoredArticle, coding_key
 from ingest.storage.tables import aliases, articles, codings, event_countries, events, feed_states, known, not_coded
-from ingest.storage.values import Alias, Coding, Counts, EventFilter, FeedState, Known, Position
+from ingest.storage.values import Alias, Answer, Coding, Counts, EventFilter, FeedState, Known, Position
 
 _MAX_PARAMETERS = 10_000  # PostgreSQL takes 65,535 in a statement, SQLite 32,766
 _MAX_NUMBER = 2**63 - 1
+_CURRENT = events.c.superseded.is_(None)
 _SAME_REVISION = sa.and_(
     event_countries.c.event_id == events.c.event_id,
     event_countries.c.revision == events.c.revision,
+    event_countries.c.coded == events.c.coded,
 )
+_MILLISECOND = timedelta(milliseconds=1)
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+_GAP = 1000  # offsets that a search of a range may read in vain
 _FEED_FIELDS = [field.name for field in fields(FeedState)]
 _STREAMED_AT_ONCE = 500  # rows
 _DROPPED_AT_ONCE = 1000  # articles in a transaction, so that workers do not wait long
+_FORGOTTEN_AT_ONCE = 5000  # rows in a transaction
 
 
 def chunks(values: Iterable[str]) -> Iterable[list[str]]:
@@ -57,68 +63,95 @@ def lock_articles(connection: sa.Connection, article_ids: Iterable[str]) -> dict
                 articles.c.article_id,
                 articles.c.revision,
                 articles.c.content_hash,
-                articles.c.text.is_(None).label("x"),
+                articles.c.text.is_(None).label("dropped"),
+                articles.c.first_coded,
             )
             .where(among(connection, articles.c.article_id, some))
             .order_by(articles.c.article_id)
             .with_for_update(key_share=True)
         )
-        for article_id, revision, content_hash, dropped in connection.execute(statement):
-            stored[article_id] = StoredArticle(revision, content_hash, bool(dropped))
+        for article_id, revision, content_hash, dropped, first_coded in connection.execute(statement):
+            stored[article_id] = StoredArticle(revision, content_hash, bool(dropped), first_coded)
     return stored
 
 
-def decisions(connection: sa.Connection, wanted: Iterable[Coding]) -> dict[CodingKey, list[EventRecord]]:
+def decisions(connection: sa.Connection, wanted: Iterable[Coding]) -> dict[CodingKey, Answer]:
     """What was decided before about any of the records of `wanted`."""
     keys = {coding_key(coding) for coding in wanted}
 
     def partition_of(key: CodingKey) -> tuple[str, int]:
         return key[0].topic, key[0].partition
 
+    found: dict[CodingKey, Answer] = {}
     made: dict[CodingKey, list[tuple[str, int]]] = {}
+    times: list[datetime] = []
     for (topic, partition), some in groupby(sorted(keys, key=partition_of), key=partition_of):
-        offsets = sorted({position.offset for position, _, _ in some})
-        for start in range(0, len(offsets), _MAX_PARAMETERS):
+        for first, last in ranges(position.offset for position, _, _ in some):
             statement = sa.select(
-                codings.c.offset, codings.c.article_id, codings.c.article_revision, codings.c.made
-            ).where(
-                codings.c.topic == topic,
-                codings.c.partition == partition,
-                among(connection, codings.c.offset, offsets[start : start + _MAX_PARAMETERS]),
-            )
-            for offset, article_id, revision, names in connection.execute(statement):
+                codings.c.offset, codings.c.article_id, codings.c.article_revision, codings.c.coded, codings.c.made
+            ).where(codings.c.topic == topic, codings.c.partition == partition, codings.c.offset.between(first, last))
+            for offset, article_id, revision, coded, names in connection.execute(statement):
                 key = (Position(topic, partition, offset), article_id, revision)
-                if key in keys:
-                    made[key] = [(event_id, number) for event_id, number in json.loads(names)]
+                if key not in keys:
+                    continue
+                answer = json.loads(names)
+                if isinstance(answer, str):
+                    found[key] = answer
+                else:
+                    made[key] = [(event_id, number) for event_id, number in answer]
+                    times.append(coded)
     records: dict[tuple[str, int], str] = {}
     for some_ids in chunks(event_id for names in made.values() for event_id, _ in names):
         rows = connection.execute(
             sa.select(events.c.event_id, events.c.revision, events.c.record).where(
-                among(connection, events.c.event_id, some_ids)
+                among(connection, events.c.event_id, some_ids),
+                # What a coding made bears its time, though once with fewer digits.
+                events.c.coded.between(min(times) - _MILLISECOND, max(times)),
             )
         )
         records |= {(event_id, revision): record for event_id, revision, record in rows}
-    return {key: [parse_event(records[name].encode()) for name in names] for key, names in made.items()}
+    return found | {key: [parse_event(records[name].encode()) for name in names] for key, names in made.items()}
 
 
-def current_events(connection: sa.Connection, article_ids: Iterable[str]) -> list[EventRecord]:
+def ranges(offsets: Iterable[int]) -> list[tuple[int, int]]:
+    """The first and last of each run of offsets that lie close together.
+
+    The offsets of a batch do. As a list of 500 they were looked for one by one in all that the partition had: a tenth of
+    a second at 10,000 codings, and more with each.
+    """
+    found: list[tuple[int, int]] = []
+    for offset in sorted(offsets):
+        if found and offset - found[-1][1] <= _GAP:
+            found[-1] = (found[-1][0], offset)
+        else:
+            found.append((offset, offset))
+    return found
+
+
+def current_events(connection: sa.Connection, stored: Mapping[str, StoredArticle]) -> list[EventRecord]:
     """The current revisions of the articles' events, retracted ones too, in an order that is always the same."""
     rows: list[str] = []
-    for some in chunks(article_ids):
+    times = [each.first_coded for each in stored.values()]
+    since = min(filter(None, times), default=None) if None not in times else None
+    for some in chunks(stored):
         statement = (
             sa.select(events.c.record)
-            .where(events.c.current, among(connection, events.c.article_id, some))
+            .where(_CURRENT, among(connection, events.c.article_id, some), *_within(events.c.coded, since, None))
             .order_by(events.c.coded, events.c.event_id)
         )
         rows += connection.scalars(statement)
     return [parse_event(record.encode()) for record in rows]
 
 
-def write(connection: sa.Connection, decision: Decision) -> None:
-    """Write what was decided."""
+def write(connection: sa.Connection, decision: Decision, stored: datetime) -> None:
+    """Write what was decided, as known since `stored`."""
     # Sorted, so that two workers with the same new articles do not wait for each other in a circle.
     new = [decision.new_articles[article_id] for article_id in sorted(decision.new_articles)]
-    _insert(connection, articles, [article_row(article) for article in new])
+    _insert(
+        connection,
+        articles,
+        [article_row(article) | {"first_coded": decision.first_coded[article.article_id]} for article in new],
+    )
     if decision.changed_articles:
         statement = articles.update().where(articles.c.article_id == sa.bindparam("key"))
         rows = [article_row(article) for article in decision.changed_articles.values()]
@@ -127,12 +160,20 @@ def write(connection: sa.Connection, decision: Decision) -> None:
         connection.execute(not_coded.delete().where(among(connection, not_coded.c.article_id, some)))
     reasons = sorted((article_id, reason) for article_id, reason in decision.not_coded.items() if reason)
     _insert(connection, not_coded, [{"article_id": article_id, "reason": reason} for article_id, reason in reasons])
+    for some in chunks(decision.superseded):
+        times = [decision.superseded[event_id].coded for event_id in some]
+        superseded = events.update().where(
+            _CURRENT, among(connection, events.c.event_id, some), events.c.coded.between(min(times), max(times))
+        )
+        connection.execute(superseded.values(superseded=stored))
     current = decision.current
-    for some in chunks(event_id for event_id, record in current.items() if record.revision > 1):
-        superseded = events.update().where(among(connection, events.c.event_id, some), events.c.current)
-        connection.execute(superseded.values(current=False))
     _insert(
-        connection, events, [event_row(record, record is current[record.event_id]) for record in decision.revisions]
+        connection,
+        events,
+        [
+            event_row(record, stored, None if record is current[record.event_id] else stored)
+            for record in decision.revisions
+        ],
     )
     _insert(
         connection,
@@ -160,11 +201,15 @@ def write(connection: sa.Connection, decision: Decision) -> None:
                 "article_id": coding.article.article_id,
                 "article_revision": coding.article.revision,
                 "coded": coding.coded,
-                "made": json.dumps([[record.event_id, record.revision] for record in decision.made[key]]),
+                "made": json.dumps(_named(decision.made[key])),
             }
             for key, coding in decision.coded.items()
         ],
     )
+
+
+def _named(answer: Answer) -> str | list[tuple[str, int]]:
+    return answer if isinstance(answer, str) else [(record.event_id, record.revision) for record in answer]
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -185,24 +230,25 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str,
 
 def article_row(article: Article) -> dict[str, Any]:
     """The row of the table `articles`."""
-    row = dict(article)
+    row = vars(article) | {"authors": _to_json(article.authors)}
     del row["record_schema"]
-    return row | {"authors": json.dumps(article.authors, ensure_ascii=False)}
+    return row
 
 
-def event_row(record: EventRecord, current: bool) -> dict[str, Any]:
+def event_row(record: EventRecord, stored: datetime, superseded: datetime | None) -> dict[str, Any]:
     """The row of the table `events`."""
     location, date, dead, injured = record.location, record.date, record.dead, record.injured
     return {
         "event_id": record.event_id,
         "revision": record.revision,
-        "current": current,
+        "coded": record.coded,
+        "stored": stored,
+        "superseded": superseded,
         "status": record.status,
         "article_id": record.article.article_id,
         "article_revision": record.article.revision,
         "feed": record.article.feed,
         "published": record.article.published,
-        "coded": record.coded,
         "type": record.type,
         "quad": record.quad,
         "realis": record.realis,
@@ -228,26 +274,27 @@ def read_events(
     connection: sa.Connection, wanted: EventFilter, limit: int | None, newest_first: bool
 ) -> Iterator[EventRecord]:
     """The current event revisions that `wanted` matches, by time of coding; a stream."""
-    rows = connection.execution_options(yield_per=_STREAMED_AT_ONCE).execute(select_events(wanted, limit, newest_first))
+    statement = select_events(wanted, limit, newest_first, connection.dialect.name)
+    rows = connection.execution_options(yield_per=_STREAMED_AT_ONCE).execute(statement)
     # An event of several of the countries comes once for each, one after the other.
-    unique = (next(same)[0] for _, same in groupby(rows, key=itemgetter(1, 2, 3)))
+    unique = (next(same)[0] for _, same in groupby(rows, key=itemgetter(1, 2)))
     for record in islice(unique, limit):
         yield parse_event(record.encode())
 
 
 def select_events(
-    wanted: EventFilter, limit: int | None, newest_first: bool
+    wanted: EventFilter, limit: int | None, newest_first: bool, dialect: str
 ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-    """What `read_events` reads: JSON, time of coding, id and revision.
+    """What `read_events` reads: JSON, time of coding and id, of one revision an event.
 
     Each country is searched by itself, since its rows lie in the order wanted and a limit ends the search early.
     """
 
     def order(columns: Any) -> list[sa.UnaryExpression[Any]]:
-        keys = (columns[name] for name in ("coded", "event_id", "revision"))
+        keys = (columns[name] for name in ("coded", "event_id"))
         return [key.desc() if newest_first else key.asc() for key in keys]
 
-    searches = [_select_events(wanted, country) for country in dict.fromkeys(wanted.countries) or (None,)]
+    searches = [_select_events(wanted, country, dialect) for country in dict.fromkeys(wanted.countries) or (None,)]
     first, *others = (search.order_by(*order(search.selected_columns)).limit(limit) for search in searches)
     if not others:
         return first
@@ -255,27 +302,48 @@ def select_events(
     return merged.order_by(*order(merged.selected_columns))
 
 
-def _select_events(wanted: EventFilter, country: str | None) -> sa.Select[Any]:
-    """`EventFilter.matches` in SQL; with `country` in place of the countries that are wanted."""
-    source = events if country is None else event_countries
-    statement = sa.select(events.c.record, source.c.coded, source.c.event_id, source.c.revision)
-    statement = statement.where(events.c.current, *_within(source.c.coded, wanted.since, wanted.until))
-    if country is not None:
-        statement = statement.where(_SAME_REVISION, event_countries.c.country == country)
+def _select_events(wanted: EventFilter, country: str | None, dialect: str) -> sa.Select[Any]:
+    """`EventFilter.matches` in SQL, of what is current or was; with `country` in place of the countries wanted."""
+    times = events.c.coded
+    tests = [_CURRENT] if wanted.as_of is None else _known(sa.literal(wanted.as_of, times.type))
+    tests += _within(times, wanted.since, wanted.until)
     if wanted.types:
-        statement = statement.where(source.c.type.in_(wanted.types))
+        tests.append(events.c.type.in_(wanted.types))
     if wanted.realis:
-        statement = statement.where(events.c.realis.in_(wanted.realis))
+        tests.append(events.c.realis.in_(wanted.realis))
     if wanted.min_confidence is not None:
-        statement = statement.where(events.c.confidence >= wanted.min_confidence)
-    statement = statement.where(*_within(events.c.published, wanted.published_since, wanted.published_until))
+        tests.append(events.c.confidence >= wanted.min_confidence)
+    tests += _within(events.c.published, wanted.published_since, wanted.published_until)
+    if wanted.happened_since is not None:
+        tests.append(events.c.latest >= wanted.happened_since.isoformat())
+    if wanted.happened_until is not None:
+        tests.append(events.c.earliest < wanted.happened_until.isoformat())
     if wanted.feed is not None:
-        statement = statement.where(events.c.feed == wanted.feed)
+        tests.append(events.c.feed == wanted.feed)
     if wanted.article_id is not None:
-        statement = statement.where(events.c.article_id == wanted.article_id)
+        tests.append(events.c.article_id == wanted.article_id)
     if not wanted.include_retracted:
-        statement = statement.where(events.c.status != "retracted")
-    return statement
+        tests.append(events.c.status != "retracted")
+    if country is None:
+        return sa.select(events.c.record, times, events.c.event_id).where(*tests)
+
+    named = [event_countries.c.country == country, *_within(event_countries.c.coded, wanted.since, wanted.until)]
+    if wanted.as_of is not None:
+        named.append(event_countries.c.coded <= sa.literal(wanted.as_of, times.type))
+    if wanted.types:
+        named.append(event_countries.c.type.in_(wanted.types))
+    columns = (event_countries.c.coded, event_countries.c.event_id)
+    if dialect == "sqlite":
+        return sa.select(events.c.record, *columns).where(_SAME_REVISION, *named, *tests)
+    # One after the other, in the order of the index: left to itself, PostgreSQL reads all months to join them by hash.
+    found = sa.select(events.c.record).where(_SAME_REVISION, *tests).limit(1).correlate(event_countries).lateral()
+    return sa.select(found.c.record, *columns).select_from(event_countries.join(found, sa.true())).where(*named)
+
+
+def _known(then: sa.ColumnElement[datetime]) -> list[sa.ColumnElement[bool]]:
+    """That a revision was the current one at that moment."""
+    # Nothing is coded after it is stored, so the index by time of coding ends the search.
+    return [events.c.coded <= then, events.c.stored <= then, sa.or_(_CURRENT, events.c.superseded > then)]
 
 
 def _within(
@@ -322,7 +390,7 @@ def select_not_coded(feed: str | None, limit: int | None) -> sa.Select[Any]:
 def count(connection: sa.Connection) -> Counts:
     """How much there is. Reads whole tables."""
     number = sa.func.count()
-    valid = (events.c.current, events.c.status != "retracted")
+    valid = (_CURRENT, events.c.status != "retracted")
 
     def size(table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
         return connection.execute(sa.select(number).select_from(table).where(*where)).scalar_one()
@@ -334,7 +402,7 @@ def count(connection: sa.Connection) -> Counts:
     return Counts(
         articles=size(articles),
         events=size(events, *valid),
-        retracted=size(events, events.c.current, events.c.status == "retracted"),
+        retracted=size(events, _CURRENT, events.c.status == "retracted"),
         revisions=size(events),
         codings=size(codings),
         feeds=size(feed_states),
@@ -345,18 +413,43 @@ def count(connection: sa.Connection) -> Counts:
 
 
 def read_known(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Known]:
-    """The articles that the keys lead to, be they ids or aliases; the id where a key is both."""
+    """The articles that the keys lead to, be they ids or aliases; the id where a key is both.
+
+    Of what retention has deleted, the table of articles has as much (`forget_known`).
+    """
+    asked = list(keys)
+    leads = {}
+    for some in chunks(asked):
+        named = sa.select(aliases.c.key, aliases.c.article_id, aliases.c.said)
+        for key, article_id, said in connection.execute(named.where(among(connection, aliases.c.key, some))):
+            leads[key] = article_id, said
     found: dict[str, Known] = {}
-    columns = (known.c.article_id, known.c.revision, known.c.content_hash, known.c.feed)
+    wanted = {*asked, *(article_id for article_id, _ in leads.values())}
+    for table in (known, articles):
+        columns = (table.c.article_id, table.c.revision, table.c.content_hash, table.c.feed)
+        for some in chunks(wanted.difference(found)):
+            for row in connection.execute(sa.select(*columns).where(among(connection, table.c.article_id, some))):
+                found[row[0]] = Known(*row)
+    told = {key: found[key] for key in asked if key in found}
+    for key, (article_id, said) in leads.items():
+        if key not in told and article_id in found:
+            told[key] = replace(found[article_id], said=said)
+    return told
+
+
+def stale_aliases(connection: sa.Connection, keys: Iterable[str], before: datetime) -> list[str]:
+    """Which of the keys are aliases last seen before `before`."""
+    stale: list[str] = []
     for some in chunks(keys):
-        named = sa.select(aliases.c.key, *columns, aliases.c.said).join_from(
-            aliases, known, aliases.c.article_id == known.c.article_id
-        )
-        for key, *told in connection.execute(named.where(among(connection, aliases.c.key, some))):
-            found[key] = Known(*told)
-        for row in connection.execute(sa.select(*columns).where(among(connection, known.c.article_id, some))):
-            found[row[0]] = Known(*row)
-    return found
+        named = sa.select(aliases.c.key).where(aliases.c.last_seen < before)
+        stale += connection.scalars(named.where(among(connection, aliases.c.key, some)))
+    return stale
+
+
+def touch_aliases(connection: sa.Connection, keys: Iterable[str], seen: datetime) -> None:
+    """Remember that aliases were seen."""
+    for some in chunks(keys):
+        connection.execute(aliases.update().where(among(connection, aliases.c.key, some)).values(last_seen=seen))
 
 
 def write_known(connection: sa.Connection, published: Sequence[Known], feed: str, now: datetime) -> None:
@@ -439,3 +532,60 @@ def drop_texts(connection: sa.Connection, before: datetime) -> int:
     article_ids = connection.scalars(statement).all()
     connection.execute(articles.update().where(among(connection, articles.c.article_id, article_ids)).values(text=None))
     return len(article_ids)
+
+
+def forget_codings(
+    connection: sa.Connection, topic: str, partition: int, committed: int, before: datetime, after: int
+) -> tuple[int, int | None]:
+    """Delete codings before `before` of some of the offsets from `after` to `committed`, which is not included.
+
+    Returns how many and where to go on; None when among those looked at none was old, since what follows is younger.
+    """
+    here = (codings.c.topic == topic, codings.c.partition == partition)
+    window = (
+        sa.select(codings.c.offset)
+        .where(*here, codings.c.offset >= after, codings.c.offset < committed)
+        .order_by(codings.c.offset)
+        .limit(_FORGOTTEN_AT_ONCE)
+    )
+    last = connection.scalar(sa.select(sa.func.max(window.subquery().c.offset)))
+    if last is None:
+        return 0, None
+    old = codings.delete().where(*here, codings.c.offset.between(after, last), codings.c.coded < before)
+    gone = connection.execute(old).rowcount
+    return gone, last + 1 if gone else None
+
+
+def forget_known(
+    connection: sa.Connection, before: datetime, after: tuple[datetime, str] | None
+) -> tuple[int, tuple[datetime, str] | None]:
+    """Delete some of what was last published before `before` and is told by the table of articles just as well.
+
+    Returns how many, and what to go on after, None at the end.
+    """
+    place = (known.c.last_seen, known.c.article_id)
+    window = sa.select(*place).where(known.c.last_seen < before)
+    if after is not None:
+        passed = (sa.literal(value, column.type) for value, column in zip(after, place, strict=True))
+        window = window.where(sa.tuple_(*place) > sa.tuple_(*passed))
+    rows = connection.execute(window.order_by(known.c.last_seen, known.c.article_id).limit(_FORGOTTEN_AT_ONCE)).all()
+    if not rows:
+        return 0, None
+    same = sa.select(articles.c.article_id).where(
+        *(articles.c[name] == known.c[name] for name in ("article_id", "revision", "content_hash", "feed"))
+    )
+    told = known.delete().where(
+        among(connection, known.c.article_id, [article_id for _, article_id in rows]),
+        known.c.last_seen < before,
+        same.exists(),
+    )
+    last = rows[-1]
+    return connection.execute(told).rowcount, (last.last_seen, last.article_id)
+
+
+def forget_aliases(connection: sa.Connection, before: datetime) -> int:
+    """Delete some of the aliases last seen before `before`; how many, 0 when there are none left."""
+    some = sa.select(aliases.c.key).where(aliases.c.last_seen < before).limit(_FORGOTTEN_AT_ONCE)
+    keys = connection.scalars(some).all()
+    old = aliases.delete().where(among(connection, aliases.c.key, keys), aliases.c.last_seen < before)
+    return connection.execute(old).rowcount if keys else 0

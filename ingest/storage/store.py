@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 import sqlalchemy as sa
 
+from ingest.errors import StoreUnavailable
 from ingest.records import Article, EventRecord
 from ingest.settings import describe_url
-from ingest.storage import queries
+from ingest.storage import queries, times
 from ingest.storage.connect import Conflict, open_engine, transaction
-from ingest.storage.decide import coding_key, decide
+from ingest.storage.decide import decide
 from ingest.storage.migrate import schema_version, upgrade
+from ingest.storage.partitions import AHEAD, make_partitions, month_of, months_from
 from ingest.storage.syndication import Kept, read_syndicated, write_syndicated
 from ingest.storage.tables import feed_states
-from ingest.storage.values import Alias, Coding, Counts, EventFilter, FeedState, Known, StoreCheck
+from ingest.storage.values import Alias, Answer, Coding, Counts, EventFilter, FeedState, Known, StoreCheck, as_utc
 
 _T = TypeVar("_T")
 
 _ATTEMPTS = 3
+SEEN_AGAIN = timedelta(days=7)
+"""How long ago an alias must have been seen for its being seen again to be written down."""
 
 
 class Store:
@@ -34,6 +39,7 @@ class Store:
     def __init__(self, engine: sa.Engine, url: str) -> None:
         self._engine = engine
         self._shown = describe_url(url)
+        self._months: set[date] = set()  # whose partitions are there
 
     @classmethod
     def open(cls, url: str) -> Store:
@@ -50,8 +56,9 @@ class Store:
             raise
         return cls(engine, url)
 
-    def apply(self, codings: Sequence[Coding]) -> list[list[EventRecord]]:
-        """Store what was coded, and return for each coding the event revisions it made: what is to be published.
+    def apply(self, codings: Sequence[Coding]) -> list[Answer]:
+        """Store what was coded, and return for each coding the event revisions it made, or why it was buried: what is to
+        be published.
 
         One transaction for the whole batch. A position is decided once: given again, because a worker died between
         this commit and the broker's, it returns what it returned the first time, whatever the coder says now. So a
@@ -64,32 +71,53 @@ class Store:
         one shows which.
         """
 
-        def attempt() -> list[list[EventRecord]]:
+        def attempt() -> list[Answer]:
             with self._writing() as connection:
-                article_ids = {coding.article.article_id for coding in codings}
+                time = times.stamp(connection)
+                timely = [_not_after(coding, time) for coding in codings]
+                # Hardly ever: where the database's clock is in another month than ours.
+                make_partitions(connection, {month_of(coding.coded) for coding in timely} - self._months)
                 # First the locks, then the rest: what is read after them, nobody else is changing.
-                stored = queries.lock_articles(connection, article_ids)
-                decided = queries.decisions(connection, codings)
+                stored = queries.lock_articles(connection, {coding.article.article_id for coding in timely})
+                decided = queries.decisions(connection, timely)
                 current = queries.current_events(connection, stored)
-                decision = decide(codings, decided, stored, current)
-                queries.write(connection, decision)
+                decision = decide(timely, decided, stored, current)
+                queries.write(connection, decision, time)
                 return decision.answers
 
-        return _repeated(attempt) if codings else []
+        if not codings:
+            return []
+        now = datetime.now(UTC)
+        self._make_months({month_of(_not_after(coding, now).coded) for coding in codings})
+        return _repeated(attempt)
 
-    def decided(self, codings: Sequence[Coding]) -> list[bool]:
-        """Whether `apply` has decided the record of each coding before, and will answer as it did then."""
-        with self._reading() as connection:
-            found = queries.decisions(connection, codings)
-        return [coding_key(coding) in found for coding in codings]
+    def _make_months(self, months: set[date]) -> None:
+        """Make sure of the partitions, in a transaction of its own: others who need them would wait for its end."""
+        missing = months - self._months
+        if missing and not self._sqlite:
+            with self._writing() as connection:
+                make_partitions(connection, missing)
+        self._months |= missing
 
     def events(self, filter: EventFilter, limit: int | None = None, newest_first: bool = True) -> Iterator[EventRecord]:
-        """The current revisions of the events that `filter` matches, in the order of their coding.
+        """The events that `filter` matches, in the order of their coding: their current revisions, or those of `as_of`.
 
         A stream out of one snapshot: it needs little memory however many there are, and a connection until its end.
         """
         with self._reading() as connection:
             yield from queries.read_events(connection, filter, limit, newest_first)
+
+    def settled(self, time: datetime) -> datetime:
+        """The latest moment up to `time` at which nothing more can become known: an `as_of` that answers alike for ever.
+
+        Earlier than `time` where a worker is storing something now, and where nothing has been stored since.
+        Raises StoreUnavailable where the database is a standby, which does not know what its primary is at.
+        """
+        with self._reading() as connection:
+            moment = times.settled(connection, as_utc(time))
+        if moment is None:
+            raise StoreUnavailable(f"store {self._shown}: a standby cannot tell what was known when: ask its primary")
+        return moment
 
     def articles(self, feed: str | None = None, limit: int | None = None) -> Iterator[Article]:
         """The latest revisions of the articles, the last fetched first; streamed as `events` does.
@@ -119,10 +147,24 @@ class Store:
 
         _repeated(attempt)
 
-    def known(self, keys: Sequence[str]) -> dict[str, Known]:
-        """The articles published that the keys lead to, be they ids or aliases; keys that lead nowhere are not in it."""
+    def known(self, keys: Sequence[str], seen: datetime | None = None) -> dict[str, Known]:
+        """The articles published that the keys lead to, be they ids or aliases; keys that lead nowhere are not in it.
+
+        With `seen`, the time of the pull that has them, aliases are remembered to be in use (`forget_aliases`).
+        """
         with self._reading() as connection:
-            return queries.read_known(connection, keys)
+            found = queries.read_known(connection, keys)
+            stale = queries.stale_aliases(connection, keys, seen - SEEN_AGAIN) if seen else []
+        if seen and stale:
+            self._touch(stale, seen)
+        return found
+
+    def _touch(self, aliases: Sequence[str], seen: datetime) -> None:
+        def attempt() -> None:
+            with self._writing() as connection:
+                queries.touch_aliases(connection, aliases, seen)
+
+        _repeated(attempt)
 
     def syndicated(self, article_ids: Iterable[str], keys: Iterable[int]) -> list[Kept]:
         """What is kept of the articles and of those that have one of `keys`, to find prints of one story among."""
@@ -161,7 +203,7 @@ class Store:
     def check(self) -> StoreCheck:
         """What the database is. That it answers and that its tables are there is checked on the way."""
         with self._reading() as connection:
-            sqlite = self._engine.dialect.name == "sqlite"
+            sqlite = self._sqlite
             version = connection.scalar(sa.text("SELECT sqlite_version()" if sqlite else "SHOW server_version"))
             return StoreCheck(
                 url=self._shown,
@@ -169,6 +211,7 @@ class Store:
                 version=str(version),
                 schema=schema_version(connection) or "none",
                 journal_mode=connection.scalar(sa.text("PRAGMA journal_mode")) if sqlite else None,
+                clock=None if sqlite else connection.scalar(sa.text("SELECT clock_timestamp()")),
             )
 
     def drop_texts(self, before: datetime) -> int:
@@ -184,15 +227,80 @@ class Store:
                 return total
             total += dropped
 
+    def forget_codings(self, topic: str, partition: int, committed: int, before: datetime) -> int:
+        """Delete what was decided before `before` about records below the offset `committed`; how many.
+
+        `committed` is where the group reads on, so that none of these is delivered again. Were it, after all (to another
+        group, or because offsets were set back), it is decided anew, by comparison with the events stored.
+        """
+        total, after = 0, 0
+        while True:
+            with self._writing() as connection:
+                gone, following = queries.forget_codings(connection, topic, partition, committed, before, after)
+            total += gone
+            if following is None:
+                return total
+            after = following
+
+    def forget_known(self, before: datetime) -> int:
+        """Delete the puller's notes of articles published before `before`, where `articles` tells the same; how many.
+
+        Nothing is lost: `known` answers from there. What was published and never stored stays.
+        """
+        total, after = 0, None
+        while True:
+            with self._writing() as connection:
+                gone, after = queries.forget_known(connection, before, after)
+            total += gone
+            if after is None:
+                return total
+
+    def forget_aliases(self, before: datetime) -> int:
+        """Delete the aliases that no feed has shown since `before`; how many.
+
+        An entry that comes back after that under one of them alone counts as a new article.
+        """
+        total = 0
+        while True:
+            with self._writing() as connection:
+                gone = queries.forget_aliases(connection, before)
+            if not gone:
+                return total
+            total += gone
+
+    def tend(self, now: datetime) -> int:
+        """Make the partitions of this month and the next ones, and refresh what the planner knows; how many were made.
+
+        To be done once a day. On SQLite there is nothing to make.
+        """
+        with self._writing() as connection:
+            made = make_partitions(connection, months_from(month_of(now), AHEAD + 1))
+            times.forget(connection)
+        if not self._sqlite:
+            with self._writing() as connection:
+                # Of partitioned tables as wholes PostgreSQL gathers no statistics by itself.
+                connection.exec_driver_sql("ANALYZE events, event_countries")
+        return made
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    @property
+    def _sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
 
     def _reading(self) -> AbstractContextManager[sa.Connection]:
         return transaction(self._engine, self._shown)
 
     def _writing(self) -> AbstractContextManager[sa.Connection]:
         return transaction(self._engine, self._shown, write=True)
+
+
+def _not_after(coding: Coding, time: datetime) -> Coding:
+    """`coding`, coded by `time` at the latest and in the digits that a record has."""
+    coded = min(as_utc(coding.coded), time)
+    return replace(coding, coded=coded.replace(microsecond=coded.microsecond // 1000 * 1000))
 
 
 def _repeated(attempt: Callable[[], _T]) -> _T:

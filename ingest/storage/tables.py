@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ingest.storage.values import as_utc
 
 # The revision (migrations/versions) that this code is written for.
-HEAD = "0006"
+HEAD = "0009"
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -50,7 +50,8 @@ Number = sa.BigInteger()
 
 metadata = sa.MetaData()
 
-# The latest revision of each article. `text` is null where retention has dropped it.
+# The latest revision of each article. `text` is null where retention has dropped it. None of its events was coded before
+# `first_coded`, which tells in which months to look for them; null for articles from before migration 0007.
 articles = sa.Table(
     "articles",
     metadata,
@@ -69,6 +70,7 @@ articles = sa.Table(
     sa.Column("content_hash", sa.Text, nullable=False),
     sa.Column("syndication_id", sa.Text),
     sa.Column("syndicated_from", sa.Text),
+    sa.Column("first_coded", UtcTime),
     sa.Index("articles_fetched", "fetched", "article_id"),
     sa.Index("articles_feed", "feed", "fetched", "article_id"),
 )
@@ -76,8 +78,8 @@ _has_text = articles.c.text.is_not(None)
 sa.Index("articles_texts", articles.c.fetched, postgresql_where=_has_text, sqlite_where=_has_text)
 
 # What was decided about each record of the topic `articles`. `made` names the event revisions that came of it, in
-# order: a JSON list of [event_id, revision]. The article's revision belongs to the key because a topic that is deleted
-# and made again starts its offsets over.
+# order: a JSON list of [event_id, revision]; a JSON string where it was buried, and why. The article's revision belongs
+# to the key because a topic that is deleted and made again starts its offsets over.
 codings = sa.Table(
     "codings",
     metadata,
@@ -99,19 +101,23 @@ not_coded = sa.Table(
 )
 
 # Every revision of every event. `record` is the JSON as published, kept as text and not as JSONB so that exports give
-# it back byte for byte; the other columns repeat those of its fields that queries select by.
+# it back byte for byte; the other columns repeat those of its fields that queries select by. `stored` is when the store
+# learned of it, and `superseded` when of the next revision: null while it is current (docs/decisions/0007-known-time.md).
+# PostgreSQL keeps each month of `coded` in a table of its own and wants that column in every key. That an event has one
+# row a revision is held by the lock of its article (`lock_articles`).
 events = sa.Table(
     "events",
     metadata,
     sa.Column("event_id", Key, primary_key=True),
     sa.Column("revision", Number, primary_key=True),
-    sa.Column("current", sa.Boolean, nullable=False),
+    sa.Column("coded", UtcTime, primary_key=True),
+    sa.Column("stored", UtcTime, nullable=False),
+    sa.Column("superseded", UtcTime),
     sa.Column("status", sa.Text, nullable=False),
-    sa.Column("article_id", Key, sa.ForeignKey("articles.article_id"), nullable=False),
+    sa.Column("article_id", Key, nullable=False),
     sa.Column("article_revision", Number, nullable=False),
     sa.Column("feed", sa.Text, nullable=False),
     sa.Column("published", UtcTime),
-    sa.Column("coded", UtcTime, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("quad", sa.Text, nullable=False),
     sa.Column("realis", sa.Text, nullable=False),
@@ -125,20 +131,17 @@ events = sa.Table(
     sa.Column("dead_min", Number),
     sa.Column("injured_min", Number),
     sa.Column("record", sa.Text, nullable=False),
+    postgresql_partition_by="RANGE (coded)",
 )
 for _name, _columns in {
-    "events_coded": ("coded", "event_id", "revision"),
-    "events_type": ("type", "coded", "event_id", "revision"),
-    "events_feed": ("feed", "coded", "event_id", "revision"),
+    "events_coded": ("coded", "event_id"),
+    "events_type": ("type", "coded", "event_id"),
+    "events_feed": ("feed", "coded", "event_id"),
     "events_published": ("published",),
     "events_article": ("article_id",),
 }.items():
-    sa.Index(
-        _name,
-        *(events.c[column] for column in _columns),
-        postgresql_where=sa.text("current"),
-        sqlite_where=sa.text("current = 1"),  # the very words of the queries, or SQLite does not use the index
-    )
+    # Of all revisions, for what was known at a time; and not of `superseded`, so that setting it changes no index.
+    sa.Index(_name, *(events.c[column] for column in _columns))
 
 # The countries of each event revision: of its location, actors and recipients. The key has all that a search by
 # country, time and type looks at, so that it reads this index alone before it fetches the events found.
@@ -151,6 +154,12 @@ event_countries = sa.Table(
     sa.Column("revision", Number, primary_key=True),
     sa.Column("type", sa.Text, primary_key=True),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (coded)",
+)
+
+# The `stored` times given out, one a transaction of `Store.apply`; only the last matters (`ingest.storage.times`).
+storings = sa.Table(
+    "storings", metadata, sa.Column("stored", UtcTime, nullable=False), sa.Index("storings_stored", "stored")
 )
 
 # The puller's memory: what it has published to the broker.
@@ -163,6 +172,7 @@ known = sa.Table(
     sa.Column("feed", sa.Text, nullable=False),
     sa.Column("first_seen", UtcTime, nullable=False),
     sa.Column("last_seen", UtcTime, nullable=False),
+    sa.Index("known_last_seen", "last_seen", "article_id"),
 )
 
 # What articles are known by besides their id (`ingest.feeds.identity`).
@@ -173,6 +183,7 @@ aliases = sa.Table(
     sa.Column("article_id", Key, nullable=False),
     sa.Column("said", sa.Text),
     sa.Column("last_seen", UtcTime, nullable=False),
+    sa.Index("aliases_last_seen", "last_seen"),
 )
 
 # The fields of FeedState.

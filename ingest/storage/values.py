@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from ingest.records import Article, EventRecord
-from models.events import Event
+from models.events import Event, EventDate
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,22 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """One article record as read, what the coder found in it, and when; why it does not read it, None if it does."""
+    """One article record as read, what the coder found in it, and when; why it does not read it, None if it does.
+
+    The store takes nothing for coded later than it is stored: where the clocks differ, its own counts. `buried` is why
+    the record goes to the dead letters instead, in the words of whoever asks.
+    """
 
     position: Position
     article: Article
     events: tuple[Event, ...]
     coded: datetime
     not_coded: str | None = None
+    buried: str | None = None
+
+
+# What is decided about a record: the event revisions that it makes, or `Coding.buried`.
+Answer = list[EventRecord] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,13 @@ class EventFilter:
 
     `countries` may be that of the location, of an actor or of a recipient. `since` and `until` bound the time of coding,
     `published_since` and `published_until` that of publication (an event without one passes neither); the first of each
-    pair is included, the second is not. A time without a zone is UTC.
+    pair is included, the second is not. A time without a zone is UTC. `happened_since` and `happened_until` bound the days
+    on which it happened by what the text says: one of the days that it can mean must lie between; an event without a date
+    passes neither.
+
+    `as_of` asks for what was known at that moment, in place of what is known now: each event in the revision that was
+    current then. `Store.settled` says which moments can be asked for with the same answer ever after. That is the store's
+    to tell, and no test of an event.
     """
 
     types: tuple[str, ...] = ()
@@ -123,6 +138,9 @@ class EventFilter:
     feed: str | None = None
     article_id: str | None = None
     include_retracted: bool = False
+    happened_since: date | None = None
+    happened_until: date | None = None
+    as_of: datetime | None = None
 
     def matches(self, event: EventRecord) -> bool:
         """Whether `event` passes; the store's queries decide the same."""
@@ -136,6 +154,7 @@ class EventFilter:
             and (self.feed is None or event.article.feed == self.feed)
             and (self.article_id is None or event.article.article_id == self.article_id)
             and (self.include_retracted or event.status != "retracted")
+            and _happened(event.date, self.happened_since, self.happened_until)
         )
 
 
@@ -150,6 +169,13 @@ def _within(time: datetime | None, since: datetime | None, until: datetime | Non
     if time is None:
         return False
     return (since is None or as_utc(since) <= time) and (until is None or time < as_utc(until))
+
+
+def _happened(day: EventDate | None, since: date | None, until: date | None) -> bool:
+    earliest, latest = (day.earliest, day.latest) if day else (None, None)
+    return (since is None or (latest is not None and latest >= since.isoformat())) and (
+        until is None or (earliest is not None and earliest < until.isoformat())
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +200,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class StoreCheck:
-    """What `doctor` tells of the store. `url` bears no password; `journal_mode` is SQLite's, None elsewhere."""
+    """What `doctor` tells of the store. `url` bears no password; `journal_mode` is SQLite's, None elsewhere.
+
+    `clock` is the time that a database server has; None for SQLite, whose clock is ours.
+    """
 
     url: str
     database: str
     version: str
     schema: str
     journal_mode: str | None
+    clock: datetime | None = None

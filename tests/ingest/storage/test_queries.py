@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta, timezone
+from datetime import date, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,6 +73,8 @@ filters = st.builds(
     feed=st.none() | st.sampled_from(["wire", "WIRE", "gazette", "", "none' OR 1=1 --"]),
     article_id=st.none() | st.sampled_from(["a0", "a3", "A0"]),
     include_retracted=st.booleans(),
+    happened_since=st.none() | st.sampled_from([date(2026, 11, 23), date(2026, 11, 24)]),
+    happened_until=st.none() | st.sampled_from([date(2026, 11, 23), date(2026, 11, 24)]),
 )
 
 
@@ -104,10 +108,10 @@ def test_each_test_of_a_filter_can_be_passed_and_failed(filled: tuple[Store, lis
 
 
 @pytest.mark.parametrize(
-    "statement",
+    "select",
     [
         *(
-            queries.select_events(wanted, 100, newest_first)
+            partial(queries.select_events, wanted, 100, newest_first)
             for newest_first in (True, False)
             for wanted in (
                 EventFilter(),
@@ -118,24 +122,32 @@ def test_each_test_of_a_filter_can_be_passed_and_failed(filled: tuple[Store, lis
                 EventFilter(published_since=at(0), published_until=at(1)),
                 EventFilter(feed="wire", min_confidence=0.5),
                 EventFilter(article_id="a"),
+                EventFilter(as_of=at(5)),
+                EventFilter(countries=("SYR",), types=("ASSAULT",), since=at(0), until=at(9), as_of=at(5)),
+                EventFilter(types=("ASSAULT",), happened_since=date(2026, 11, 1), as_of=at(5)),
             )
         ),
-        queries.select_articles(None, 100),
-        queries.select_articles("wire", 100),
-        queries.select_not_coded(None, 100),
-        queries.select_not_coded("wire", 100),
+        *(
+            lambda _, select=select, feed=feed: select(feed, 100)
+            for select in (queries.select_articles, queries.select_not_coded)
+            for feed in (None, "wire")
+        ),
     ],
 )
-def test_queries_read_no_whole_table(module_store: Store, statement: sa.GenerativeSelect) -> None:
-    with module_store._reading() as connection:
+def test_queries_read_no_whole_table(
+    filled: tuple[Store, list[EventRecord]], select: Callable[[str], sa.GenerativeSelect]
+) -> None:
+    store, _ = filled
+    with store._reading() as connection:
         sqlite = connection.dialect.name == "sqlite"
         if not sqlite:
             # So small a table is read whole for good reason; what is asked is whether an index could be used.
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
+        compiled = select(connection.dialect.name).compile(connection, compile_kwargs={"literal_binds": True})
         plan = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if sqlite else ''} {compiled}").all()
     text = "\n".join(str(row) for row in plan)
     assert not re.search(r"Seq Scan|SCAN (events|event_countries|articles)(?! USING)", text), text
+    assert re.search("index", text, re.I), "a plan without rows to look for proves nothing"
 
 
 def test_retracted_events_of_an_unwanted_kind_do_not_match() -> None:
