@@ -1,4 +1,4 @@
-"""The deployments of both flows: when they run, with what limits, and how they reach a Prefect server.
+"""The deployments of the flows: when they run, with what limits, and how they reach a Prefect server.
 
 This is the one place for schedules. `conflictwire flows serve` runs them in its own process, `conflictwire flows deploy`
 hands them to a work pool, and deploy/prefect.yaml, printed by `python -m flows.deployments`, is the same for
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import prefect
 import yaml
@@ -23,24 +24,30 @@ from prefect.schedules import Cron, Interval
 from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
 
+from flows import alert
 from flows.errors import PrefectUnreachable
+from flows.export import export
 from flows.maintain import maintain
 from flows.pull import pull_feeds
+from flows.recode import recode
 from ingest.log import mask
 
 WORK_POOL = "conflictwire"
 # Feeds are due by their own rhythm, five minutes at the shortest; a run in which none is due costs a few seconds.
 PULL_EVERY = timedelta(minutes=5)
 MAINTAIN_AT = "17 3 * * *"
+EXPORT_AT = "40 0 * * *"
 
 # A fixed anchor, so that deploying again changes nothing and runs keep to the clock.
 _ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
 # A run that would overlap another is cancelled, not queued: the next one is never far.
 _ALONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+# Runs for many days or asked for by hand wait for each other, none is dropped.
+_QUEUED = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
 
 def deployments(pull_every: timedelta = PULL_EVERY) -> list[RunnerDeployment]:
-    """Both deployments, not yet applied. Their flows are found by module, so the package must be installed where they run."""
+    """The deployments, not yet applied. Their flows are found by module, so the package must be installed where they run."""
     return [
         RunnerDeployment.from_flow(
             pull_feeds,
@@ -57,6 +64,24 @@ def deployments(pull_every: timedelta = PULL_EVERY) -> list[RunnerDeployment]:
             schedule=Cron(MAINTAIN_AT, timezone="UTC"),
             concurrency_limit=_ALONE,
             tags=["conflictwire", "maintain"],
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        ),
+        # On no schedule: after workers have got new weights.
+        RunnerDeployment.from_flow(
+            recode,
+            "recode",
+            concurrency_limit=_QUEUED,
+            parameters={"since": None, "backlog": 500},
+            tags=["conflictwire", "recode"],
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        ),
+        RunnerDeployment.from_flow(
+            export,
+            "export",
+            schedule=Cron(EXPORT_AT, timezone="UTC"),
+            concurrency_limit=_QUEUED,
+            parameters={"format": "csv", "day": None, "folder": None},
+            tags=["conflictwire", "export"],
             entrypoint_type=EntrypointType.MODULE_PATH,
         ),
     ]
@@ -81,7 +106,7 @@ def require_api() -> str:
 
 
 def serve(pull_every: timedelta = PULL_EVERY) -> None:
-    """Apply both deployments and run them here on schedule, each run a process of its own, until interrupted.
+    """Apply the deployments and run them here on schedule, each run a process of its own, until interrupted.
 
     Raises PrefectUnreachable.
     """
@@ -92,10 +117,10 @@ def serve(pull_every: timedelta = PULL_EVERY) -> None:
     prefect.serve(*served, pause_on_shutdown=False, print_starting_message=False)
 
 
-def deploy(work_pool: str = WORK_POOL, pull_every: timedelta = PULL_EVERY) -> list[str]:
-    """Apply both deployments to `work_pool`, created with type process where it is missing; returns their full names.
+def deploy(work_pool: str = WORK_POOL, pull_every: timedelta = PULL_EVERY, alert_url: str | None = None) -> list[str]:
+    """Apply the deployments to `work_pool`, created with type process where it is missing; returns their full names.
 
-    Raises PrefectUnreachable.
+    A pull run that fails or is late is told to `alert_url` (see `flows.alert`). Raises PrefectUnreachable.
     """
     require_api()
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
@@ -103,7 +128,9 @@ def deploy(work_pool: str = WORK_POOL, pull_every: timedelta = PULL_EVERY) -> li
     wanted = deployments(pull_every)
     _keep_pauses(wanted)
     for deployment in wanted:
-        deployment.apply(work_pool_name=work_pool)
+        applied: Any = deployment.apply(work_pool_name=work_pool)
+        if deployment.name == "pull":
+            alert.apply(applied, alert_url)
     return [deployment.full_name for deployment in wanted]
 
 
@@ -127,7 +154,8 @@ _HEADER = """\
 # Needs the work pool (`prefect work-pool create conflictwire --type process`), then:
 #     prefect deploy --all --prefect-file deploy/prefect.yaml
 #     prefect worker start --pool conflictwire
-# `conflictwire flows deploy` does both steps in one. Settings reach the flows by the worker's environment.
+# `conflictwire flows deploy` does the first two steps in one, and sets up the alert.
+# Settings reach the flows by the worker's environment.
 """
 
 
@@ -148,10 +176,16 @@ def _yaml_of(deployment: RunnerDeployment, work_pool: str) -> dict[str, object]:
         "entrypoint": deployment.entrypoint,
         "tags": list(deployment.tags),
         "schedules": [_schedule_of(planned.schedule) for planned in deployment.schedules or []],
-        "concurrency_limit": {"limit": _ALONE.limit, "collision_strategy": _ALONE.collision_strategy.value},
+        "concurrency_limit": _limit_of(deployment),
         "parameters": deployment.parameters,
         "work_pool": {"name": work_pool},
     }
+
+
+def _limit_of(deployment: RunnerDeployment) -> dict[str, object]:
+    options = deployment.concurrency_options
+    assert options is not None
+    return {"limit": deployment.concurrency_limit, "collision_strategy": options.collision_strategy.value}
 
 
 def _schedule_of(schedule: object) -> dict[str, object]:

@@ -17,7 +17,7 @@ from ingest.broker import Broker, PartitionLag
 from ingest.broker.embedded import EmbeddedBroker
 from ingest.cli.common import Session
 from ingest.records import format_time
-from ingest.settings import Retention
+from ingest.settings import Retention, Settings
 from ingest.storage import FeedState, Store
 from models.errors import ConflictwireError
 
@@ -27,9 +27,11 @@ DAY = timedelta(days=1)
 FAILING = 3
 
 
-@flow(name="maintain", persist_result=False)
+@flow(name="maintain", persist_result=False, retries=2, retry_delay_seconds=300)
 def maintain() -> State[Any]:
-    """Empty texts and prune the embedded log as `retention.*` says, and report lag, dead letters and failing feeds.
+    """Empty texts, forget notes and prune the embedded log as `retention.*` says; make the next months' partitions.
+
+    Then report lag, dead letters and failing feeds.
 
     The report is the artifact `conflictwire-health`; the run ends Failed when a server cannot be reached.
     """
@@ -39,17 +41,44 @@ def maintain() -> State[Any]:
         with session.store() as store, session.broker() as broker:
             retention = session.settings.retention
             texts = drop_texts(store, retention, now)
+            notes = forget(store, broker, session.settings, now)
             records = prune_log(broker, retention, now)
+            tend(store, now)
             rows = report_health(store, broker, session, now)
     except ConflictwireError as error:
         return Failed(message=str(error))
-    return Completed(message=f"{texts} texts emptied, {records} records pruned; {len(rows)} things to look at")
+    done = f"{texts} texts emptied, {notes} notes forgotten, {records} records pruned"
+    return Completed(message=f"{done}; {len(rows)} things to look at")
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def drop_texts(store: Store, retention: Retention, now: datetime) -> int:
     """Empty the texts of articles older than `retention.article_text` days; events stay. Returns how many."""
     return store.drop_texts(now - retention.article_text * DAY) if retention.article_text else 0
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def forget(store: Store, broker: Broker, settings: Settings, now: datetime) -> int:
+    """Delete decisions, the puller's notes and aliases that have served their time (docs/retention.md). Returns how many."""
+    retention, count = settings.retention, 0
+    if retention.codings:
+        for part in broker.lag(settings.topics.articles, settings.group):
+            # What the group has not read past can be delivered again, and must be answered as before.
+            before = now - retention.codings * DAY
+            count += store.forget_codings(part.topic, part.partition, part.committed, before)
+    if retention.known:
+        count += store.forget_known(now - retention.known * DAY)
+    if retention.aliases:
+        count += store.forget_aliases(now - retention.aliases * DAY)
+    return count
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def tend(store: Store, now: datetime) -> None:
+    """Make the partitions of the months to come, and refresh the database's statistics."""
+    made = store.tend(now)
+    if made:
+        get_run_logger().info("partitions of %d months made", made)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

@@ -32,7 +32,9 @@ TRANSIENT = frozenset({"dns", "connect", "timeout"})
 RETRY_DELAYS = (5.0, 20.0)
 
 
-@flow(name="pull-feeds", persist_result=False)
+# One that hangs would hold the place of all that follow. No retries: the next run is due in minutes, each feed that a
+# connection broke for has been tried again by its task, and a second attempt would find no feed due and call it well.
+@flow(name="pull-feeds", persist_result=False, timeout_seconds=3600)
 async def pull_feeds(feeds: str | None = None, names: Sequence[str] = (), force: bool = False) -> State[Any]:
     """Pull the feeds that are due and publish their new articles; what became of each is in the artifact.
 

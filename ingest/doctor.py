@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
-from ingest.errors import BrokerRejected, RecordError, ServerUnreachable
+from ingest.errors import BrokerRejected, RecordError, ServerUnreachable, TopicMissing
+from ingest.metrics import FAILING
 from ingest.records import parse_event
 from models.errors import ConflictwireError
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 _LOW_DISK = 500_000_000
 # Of larger stores a sample by event id is compared: this many revisions are held in memory.
 _COMPARED = 200_000
-_FAILING = 3
+# Seconds by which our clock and the database server's may differ: with both we compare times of events.
+_SKEW = 5.0
 _SENTENCE = "Rebels shelled the town of Goma on Friday, killing at least 12 civilians, officials said."
 
 
@@ -44,8 +46,11 @@ class Finding:
     unreachable: bool = False
 
 
-def examine(load: Callable[[], Settings]) -> Iterator[Finding]:
-    """Every finding, as soon as it is there. `load` gives the settings or raises SettingsError."""
+def examine(load: Callable[[], Settings], *, full: bool = False) -> Iterator[Finding]:
+    """Every finding, as soon as it is there. `load` gives the settings or raises SettingsError.
+
+    With `full` every event is compared, however many there are.
+    """
     from ingest.broker import open_broker
     from ingest.storage import Store
 
@@ -74,7 +79,7 @@ def examine(load: Callable[[], Settings]) -> Iterator[Finding]:
             return
         if store is not None and not missing:
             try:
-                yield agreement(broker, store, settings)
+                yield agreement(broker, store, settings, full=full)
             except ConflictwireError as error:
                 yield _failed("agreement", error, "see the findings above")
     finally:
@@ -142,6 +147,8 @@ def _store(store: Store) -> Iterator[Finding]:
     check, counts = store.check(), store.counts()
     held = f"{counts.articles} articles, {counts.events} events"
     yield Finding("store", "ok", f"{check.database} {check.version}, schema {check.schema}, {check.url}: {held}")
+    if check.clock is not None:
+        yield skew((check.clock - datetime.now(UTC)).total_seconds())
     if check.journal_mode not in (None, "wal"):
         yield Finding(
             "store",
@@ -149,6 +156,16 @@ def _store(store: Store) -> Iterator[Finding]:
             f"journal mode {check.journal_mode}: readers and writers wait for each other",
             "put the database on a local disk, where SQLite can use WAL",
         )
+
+
+def skew(seconds: float) -> Finding:
+    """Whether the database's clock, so many seconds ahead of ours, is near enough."""
+    if abs(seconds) > _SKEW:
+        says = f"the database's clock is {abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} ours"
+        return Finding(
+            "clock", "warn", says, "set both by NTP: what was known when, and when feeds are due, depends on them"
+        )
+    return Finding("clock", "ok", f"within {_SKEW:.0f} s of the database's")
 
 
 def _feeds(settings: Settings, store: Store | None) -> Iterator[Finding]:
@@ -164,7 +181,7 @@ def _feeds(settings: Settings, store: Store | None) -> Iterator[Finding]:
         return
     states = store.feed_states() if store is not None else {}
     known = [states[feed.name] for feed in feeds if feed.name in states]
-    failing = [state.name for state in known if state.disabled or state.failures >= _FAILING]
+    failing = [state.name for state in known if state.disabled or state.failures >= FAILING]
     if failing:
         shown = ", ".join(failing[:5]) + (f" and {len(failing) - 5} more" if len(failing) > 5 else "")
         yield Finding(
@@ -182,9 +199,11 @@ def _broker(broker: Broker, settings: Settings) -> Generator[Finding, None, bool
         # A group of no one has read nothing, so its lag is all there is.
         letters = sum(part.lag for part in broker.lag(topics.dead, "conflictwire-doctor"))
         published = sum(part.lag for part in broker.lag(topics.events, "conflictwire-doctor"))
+    except TopicMissing as error:
+        yield Finding("broker", "warn", str(error), "`conflictwire run`, `pull` and `worker` create the topics")
+        return True
     except BrokerRejected as error:
-        advice = "`conflictwire run`, `pull` and `worker` create the topics; else see to the rights of this user"
-        yield Finding("broker", "warn", str(error), advice)
+        yield Finding("broker", "fail", str(error), "correct user and password, or give this user the rights it needs")
         return True
     yield Finding("broker", "ok", f"answers; about {published} records in {topics.events}")
     if waiting:
@@ -213,6 +232,7 @@ class Published:
     doubled: set[str] = field(default_factory=set)
     unordered: set[str] = field(default_factory=set)
     unreadable: int = 0
+    compared: int = 0
     complete_since: datetime | None = None
 
 
@@ -267,23 +287,42 @@ def compare(published: Published, stored: Iterable[EventRecord], until: datetime
     return Difference(not_stored=len(rest), not_published=not_published)
 
 
-def agreement(broker: Broker, store: Store, settings: Settings) -> Finding:
-    """Whether each event revision is once in the store and once on the topic, events compared one by one."""
-    from ingest.storage import EventFilter
+def agreement(broker: Broker, store: Store, settings: Settings, *, full: bool = False) -> Finding:
+    """Whether each event revision is once in the store and once on the topic, events compared one by one.
 
+    Of more revisions than fit into memory a sample by event id is compared, or with `full` one such part after the
+    other, the topic and the store being read once for each.
+    """
     counts = store.counts()
     every = max(1, -(-counts.revisions // _COMPARED))
+    found, difference = Published(), Difference(0, 0)
+    for part in range(every if full else 1):
+        published, part_difference = _compare_part(broker, store, settings, every, part)
+        difference = Difference(
+            difference.not_stored + part_difference.not_stored,
+            difference.not_published + part_difference.not_published,
+        )
+        found.compared += len(published.revisions)
+        found.doubled |= published.doubled
+        found.unordered |= published.unordered
+        found.unreadable = published.unreadable  # each part has read them all
+    waiting = sum(part.lag for part in broker.lag(settings.topics.articles, settings.group))
+    return judge(found, difference, waiting, 1 if full else every)
+
+
+def _compare_part(
+    broker: Broker, store: Store, settings: Settings, every: int, part: int
+) -> tuple[Published, Difference]:
+    from ingest.storage import EventFilter
 
     def sampled(event_id: str) -> bool:
-        return crc32(event_id.encode()) % every == 0
+        return crc32(event_id.encode()) % every == part
 
     until = datetime.now(UTC)
     with closing(broker.reader(settings.topics.events, "earliest")) as reader:
         published = published_events(_records(reader), sampled)
     stored = (event for event in store.events(EventFilter(include_retracted=True)) if sampled(event.event_id))
-    difference = compare(published, stored, until)
-    waiting = sum(part.lag for part in broker.lag(settings.topics.articles, settings.group))
-    return judge(published, difference, waiting, every)
+    return published, compare(published, stored, until)
 
 
 def _records(reader: Reader) -> Iterator[Record]:
@@ -310,4 +349,4 @@ def judge(published: Published, difference: Difference, waiting: int, every: int
     if difference.not_published:
         says = f"{difference.not_published} event revisions are stored and not published yet"
         return Finding("agreement", "warn", says, "a worker publishes them as it goes on: `conflictwire worker`")
-    return Finding("agreement", "ok", f"store and topic hold the same {len(published.revisions)} events{share}")
+    return Finding("agreement", "ok", f"store and topic hold the same {published.compared} events{share}")

@@ -53,6 +53,10 @@ class BrokerRejected(ConflictwireError):
     """The broker answered and refused: an unknown topic, a wrong password, a missing right. Trying again cannot help."""
 
 
+class TopicMissing(BrokerRejected):
+    """A topic does not exist."""
+
+
 class RecordTooLarge(BrokerRejected):
     """A record is larger than the broker takes; nothing of its batch was published by a transaction."""
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
@@ -20,10 +20,13 @@ from multiprocessing.context import SpawnProcess
 
 from ingest import log as logs
 from ingest.broker import open_broker
+from ingest.crashes import CrashNotes
 from ingest.errors import StoreUnavailable
+from ingest.health import Serving, environment
+from ingest.metrics import progress
 from ingest.settings import Settings
 from ingest.storage import Store
-from ingest.worker import ArticleCoder, Batch, Retry, backoff, chance, reasons, run_worker
+from ingest.worker import CRASHED, ArticleCoder, Batch, Retry, backoff, chance, reasons, run_worker
 from models.errors import ConflictwireError
 
 log = logging.getLogger(__name__)
@@ -32,7 +35,6 @@ log = logging.getLogger(__name__)
 GRACE = 8.0
 INTERRUPTED = 130
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
-_CRASHED = 70  # EX_SOFTWARE of sysexits.h: an exception nobody expected; such a worker is started again
 _STEADY = 60.0  # seconds after which a worker's death starts the count of failures anew
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -61,10 +63,11 @@ class Stopped:
 
 
 @contextmanager
-def stopping(stop: threading.Event, grace: float = GRACE) -> Iterator[Stopped]:
+def stopping(stop: threading.Event, grace: float = GRACE, notes: CrashNotes | None = None) -> Iterator[Stopped]:
     """Within, the first SIGTERM or SIGINT sets `stop`; the second, or `grace` seconds, ends the process at once.
 
-    To end at once is safe for a worker: what it had not committed is delivered again. Only for the main thread.
+    To end at once is safe for a worker: what it had not committed is delivered again. `notes` are cleared at the first
+    signal, as an end that was asked for is no article's fault. Only for the main thread.
     """
     stopped = Stopped()
     reading, writing = os.pipe()
@@ -73,7 +76,7 @@ def stopping(stop: threading.Event, grace: float = GRACE) -> Iterator[Stopped]:
     # lock of `stop`, cannot hold up what the watching thread does.
     handlers = {number: signal.signal(number, lambda *_: None) for number in _STOPPING}
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    watcher = threading.Thread(target=_watch, args=(reading, stop, grace, stopped), name="signals", daemon=True)
+    watcher = threading.Thread(target=_watch, args=(reading, stop, grace, stopped, notes), name="signals", daemon=True)
     watcher.start()
     try:
         yield stopped
@@ -86,7 +89,7 @@ def stopping(stop: threading.Event, grace: float = GRACE) -> Iterator[Stopped]:
         os.close(reading)
 
 
-def _watch(reading: int, stop: threading.Event, grace: float, stopped: Stopped) -> None:
+def _watch(reading: int, stop: threading.Event, grace: float, stopped: Stopped, notes: CrashNotes | None) -> None:
     """Set `stop` at the first signal that asks to stop; end the process at the second, or after `grace` seconds."""
 
     def next_signal(timeout: float | None) -> signal.Signals | None:
@@ -102,6 +105,8 @@ def _watch(reading: int, stop: threading.Event, grace: float, stopped: Stopped) 
     try:
         stopped.by = next_signal(None)
         stop.set()
+        if notes:
+            notes.clear()
         _say("stopping")
         if second := next_signal(grace):
             _say("ended at once")
@@ -126,24 +131,27 @@ def run_workers(
     once: bool = False,
     load: LoadCoder = load_coder,
     on_batch: Callable[[Batch], None] | None = None,
+    serving: Serving | None = None,
 ) -> int:
     """Run `count` workers until a signal or, with `once`, until all is read; returns the exit code for the process.
 
     One runs in this process. Several are processes of their own, each with its coder, broker and store; one that dies by
     a signal or an unexpected exception is started again, one that ends with an error ends the others. None outlives this
-    process, whatever kills it. `load` and `on_batch` must be importable by name where `count` is above one.
+    process, whatever kills it. `load` and `on_batch` must be importable by name where `count` is above one. `serving`
+    is told of workers that come and go.
     """
     if count == 1:
         return _work(settings, 1, once, load, on_batch)
-    return _Parent(count, settings, once, load, on_batch).run()
+    return _Parent(count, settings, once, load, on_batch, serving).run()
 
 
 def _work(
     settings: Settings, workers: int, once: bool, load: LoadCoder, on_batch: Callable[[Batch], None] | None
 ) -> int:
-    stop = threading.Event()
-    with stopping(stop) as stopped:
+    stop, notes = threading.Event(), CrashNotes(settings.data_dir)
+    with closing(notes), stopping(stop, notes=notes) as stopped:
         try:
+            progress("worker")
             coder = load(settings, workers)
             log.info("worker started", extra={"pid": os.getpid(), "group": settings.group})
             store = _open_store(settings, once, stop)
@@ -152,7 +160,9 @@ def _work(
             try:
                 broker = open_broker(settings)
                 try:
-                    stats = run_worker(broker, store, coder, settings, once=once, stop=stop, on_batch=on_batch)
+                    stats = run_worker(
+                        broker, store, coder, settings, once=once, stop=stop, on_batch=on_batch, notes=notes
+                    )
                 finally:
                     broker.close()
             finally:
@@ -193,7 +203,7 @@ def _child(
         sys.exit(_work(settings, workers, once, load, on_batch))
     except Exception:
         log.exception("worker crashed")
-        sys.exit(_CRASHED)
+        sys.exit(CRASHED)
 
 
 def _die_with(parent: int) -> None:
@@ -217,6 +227,7 @@ def _die_with(parent: int) -> None:
 class _Seat:
     """The place of one worker: who has it now, since when, and how often in a row its holders died early."""
 
+    number: int
     process: SpawnProcess
     since: float
     deaths: int = 0
@@ -232,8 +243,10 @@ class _Parent:
         once: bool,
         load: LoadCoder,
         on_batch: Callable[[Batch], None] | None,
+        serving: Serving | None,
     ) -> None:
         self._count = count
+        self._serving = serving
         self._arguments = (os.getpid(), logging.getLogger("ingest").level, settings, count, once, load, on_batch)
         self._context = multiprocessing.get_context("spawn")
         self._stop = threading.Event()
@@ -241,13 +254,15 @@ class _Parent:
     def run(self) -> int:
         """The exit code: of the signal that ended it all, or the first that a worker ended with and is not 0."""
         with stopping(self._stop, GRACE + 1.5) as stopped:
-            seats = [self._seat() for _ in range(self._count)]
+            seats = [self._seat(number) for number in range(self._count)]
             code = 0
             while seats and not self._stop.is_set() and not code:
                 wait([seat.process.sentinel for seat in seats], timeout=0.25)
                 for seat in [seat for seat in seats if not seat.process.is_alive()]:
                     ended = seat.process.exitcode or 0
-                    if ended < 0 or ended == _CRASHED:
+                    if self._serving:
+                        self._serving.ended(seat.number)
+                    if ended < 0 or ended == CRASHED:
                         self._start_again(seat)
                     else:
                         seats.remove(seat)
@@ -255,17 +270,18 @@ class _Parent:
             self._end(seats)
             return code or stopped.exit_code
 
-    def _seat(self) -> _Seat:
-        return _Seat(self._start(), time.monotonic())
+    def _seat(self, number: int) -> _Seat:
+        return _Seat(number, self._start(number), time.monotonic())
 
-    def _start(self) -> SpawnProcess:
+    def _start(self, number: int) -> SpawnProcess:
         process = self._context.Process(target=_child, args=self._arguments)
         # Ctrl-C reaches every process of the terminal; a worker hears of it from its parent, once. It inherits the mask,
         # which multiprocessing would undo while it starts its tracker.
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            process.start()
+            with environment(self._serving.environment(number) if self._serving else {}):
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return process
@@ -273,9 +289,9 @@ class _Parent:
     def _start_again(self, seat: _Seat) -> None:
         seat.deaths = 1 if time.monotonic() - seat.since > _STEADY else seat.deaths + 1
         delay = backoff(seat.deaths, chance())
-        log.error("worker died", extra={"pid": seat.process.pid, "exit": seat.process.exitcode, "again_in": delay})
+        log.error("worker died", extra={"worker": seat.process.pid, "exit": seat.process.exitcode, "again_in": delay})
         if not self._stop.wait(delay):
-            seat.process, seat.since = self._start(), time.monotonic()
+            seat.process, seat.since = self._start(seat.number), time.monotonic()
 
     def _end(self, seats: list[_Seat]) -> None:
         for seat in seats:
@@ -284,6 +300,6 @@ class _Parent:
         for seat in seats:
             seat.process.join(max(0.0, deadline - time.monotonic()))
             if seat.process.is_alive():
-                log.warning("worker killed, as it did not end", extra={"pid": seat.process.pid})
+                log.warning("worker killed, as it did not end", extra={"worker": seat.process.pid})
                 seat.process.kill()
                 seat.process.join()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ingest import metrics
 from ingest.errors import CatalogError, ServerUnreachable
 from ingest.feeds.catalog import Feed
 from ingest.feeds.pull import PullResult, pull_feeds
@@ -23,6 +24,7 @@ from ingest.worker import ArticleCoder, Batch, run_worker
 
 if TYPE_CHECKING:
     from ingest.broker import Broker
+    from ingest.crashes import CrashNotes
     from ingest.settings import Settings
     from ingest.storage import FeedState, Store
 
@@ -106,6 +108,7 @@ async def keep_pulling(
     """
     feeds = load_feeds()
     while True:
+        metrics.progress("puller")
         try:
             await pull(feeds)
             wait = next_pull(feeds, await asyncio.to_thread(store.feed_states), datetime.now(UTC))
@@ -138,6 +141,7 @@ class Run:
     on_result: Callable[[PullResult], None]
     on_batch: Callable[[Batch], None]
     on_tick: Callable[[], None]
+    notes: CrashNotes | None = None
 
     def run(self) -> None:
         """Run until done or stopped. Raises CatalogError, ModelError, ServerUnreachable, BrokerRejected."""
@@ -192,7 +196,16 @@ class Run:
         coder = self.load_coder()
 
         def work(stop: threading.Event, once: bool) -> None:
-            run_worker(self.broker, self.store, coder, self.settings, once=once, stop=stop, on_batch=self.on_batch)
+            run_worker(
+                self.broker,
+                self.store,
+                coder,
+                self.settings,
+                once=once,
+                stop=stop,
+                on_batch=self.on_batch,
+                notes=self.notes,
+            )
 
         work(pulled, once=False)
         if self.once:

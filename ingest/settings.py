@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ingest.errors import SettingsError
@@ -117,6 +117,31 @@ class Retention(_Section):
     """Texts of articles fetched longer ago are emptied; their events stay."""
     embedded_log: Annotated[int, Field(ge=0)] = 30
     """Records of the embedded broker that every group has read are dropped after this."""
+    codings: Annotated[int, Field(ge=0)] = 30
+    """What was decided about an article record is forgotten so long after, once the group has read past it."""
+    known: Annotated[int, Field(ge=0)] = 90
+    """The puller's note of an article published longer ago is dropped where the store of articles says the same."""
+    aliases: Annotated[int, Field(ge=0)] = 400
+    """Other names of articles (guids, links) that no feed has shown for so long are forgotten; 30 at least."""
+
+    @field_validator("aliases")
+    @classmethod
+    def _not_in_use(cls, days: int) -> int:
+        # Their being seen is written down once a week.
+        if 0 < days < 30:
+            raise ValueError("must be 0 or at least 30: an entry still in its feed would be taken for a new article")
+        return days
+
+
+class Metrics(_Section):
+    """The port for Prometheus and for health checks of `worker`, `pull` and `run`. See docs/observability.md."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Serves /metrics, /livez and /readyz; nothing is served if not set. 0 takes any free one."""
+    host: str = "127.0.0.1"
+    """The address it is served on; 0.0.0.0 in containers, where others must reach it."""
+    stuck: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds without progress after which /livez says so."""
 
 
 class Settings(BaseSettings):
@@ -153,6 +178,7 @@ class Settings(BaseSettings):
     fetch: Fetch = Fetch()
     kafka: Kafka = Kafka()
     retention: Retention = Retention()
+    metrics: Metrics = Metrics()
 
     @classmethod
     def settings_customise_sources(

@@ -10,26 +10,33 @@ for ends in a dead letter, and the others go on; a server that does not answer i
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from ingest import metrics, tracing
 from ingest.broker import Broker, Consumer, Outgoing, Record
-from ingest.dead import DeadLetter, as_letter, bury, without_value
+from ingest.crashes import LETHAL, CrashNotes, WorkerDied, position
+from ingest.dead import DeadLetter, as_letter, as_reason, buried, bury, history_of, without_value
 from ingest.errors import Fenced, RecordError, RecordTooLarge, ServerUnreachable, StoreRejected
 from ingest.records import Article, EventRecord, parse_article
 from ingest.settings import Settings, Topics
-from ingest.storage import Coding, Position, Store
+from ingest.storage import Answer, Coding, Position, Store
 from models.errors import ModelError
 from models.events import Event
 from models.text import uncodable
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 # Bytes of one article record. Kafka's own default for a topic is 1,048,588, and both brokers shall give the same events.
 MAX_ARTICLE = 1_048_576
@@ -41,9 +48,17 @@ MAX_BATCH = 2_000_000
 MAX_RECORDS = 500
 # Transactions cost a few milliseconds each, and readers wait for their end: batches are sized to take about this long.
 BATCH_SECONDS = 2.0
-# Kafka takes the partitions of a member that does not poll for `kafka.max_poll_interval` (300 s): seconds after which
-# what is left of a poll is given back. Coding the largest batch comes on top, a minute or two on two cores.
+# Seconds after which what is left of a poll is given back, so that partitions can move to other workers.
 POLL_BUDGET = 60.0
+# Seconds between looks at the group while a batch is coded or stored.
+KEEP_SECONDS = 1.0
+# Seconds of coding one batch after which the process ends itself: the coder hangs, and would hold its partitions for good.
+# That counts as a death over the batch (`ingest.crashes`). The largest takes a minute or two on two cores.
+CODING_LIMIT = 1_800.0
+# Seconds after a request to stop until a worker that is still busy leaves its group, for others to take over at once.
+LEAVE_SECONDS = 5.0
+# EX_SOFTWARE of sysexits.h: the coder hangs, or an exception that nobody expected. Such a worker is started again.
+CRASHED = 70
 CODE_ATTEMPTS = 3
 # What the text or our own code is to blame for, and would be again.
 LASTING = (
@@ -166,27 +181,43 @@ def _characters(event: Event) -> int:
     return sum(len(span.text) + 50 for span in (*spans, *lists) if span)
 
 
-def outputs(results: Iterable[Sequence[EventRecord] | DeadLetter], topics: Topics) -> list[Outgoing]:
-    """What to publish, in the order of the records read."""
+def outputs(
+    records: Sequence[Record], results: Sequence[Sequence[EventRecord] | DeadLetter], topics: Topics
+) -> list[Outgoing]:
+    """What to publish, in the order of the records read; events carry the trace of their article."""
     found: list[Outgoing] = []
-    for result in results:
+    for record, result in zip(records, results, strict=True):
         if isinstance(result, DeadLetter):
             found.append(as_letter(result, topics.dead))
         else:
-            found += [Outgoing(topics.events, event.article.article_id.encode(), event.to_json()) for event in result]
+            trace = tracing.carried(record.headers)
+            found += [Outgoing(topics.events, e.article.article_id.encode(), e.to_json(), trace) for e in result]
     return found
 
 
-def parts(records: Sequence[Record], limit: int = MAX_BATCH) -> Iterator[Sequence[Record]]:
-    """`records` cut into runs of at most `limit` bytes of value, each of at least one record."""
+def parts(
+    records: Sequence[Record], limit: int = MAX_BATCH, alone: Collection[Position] = ()
+) -> Iterator[Sequence[Record]]:
+    """`records` cut into runs of at most `limit` bytes of value, each of at least one record; those of `alone` alone."""
     first = size = 0
     for at, record in enumerate(records):
-        if at > first and size + len(record.value) > limit:
+        apart = alone and at > first and not {position(record), position(records[at - 1])}.isdisjoint(alone)
+        if apart or (at > first and size + len(record.value) > limit):
             yield records[first:at]
             first, size = at, 0
         size += len(record.value)
     if first < len(records):
         yield records[first:]
+
+
+def suspects(records: Iterable[Record], deaths: Counter[Position]) -> set[Position]:
+    """Those of `records` to be coded alone: workers died over them, in this life or, as their headers tell, before."""
+    died = WorkerDied.__name__
+    return {
+        position(record)
+        for record in records
+        if deaths[position(record)] or any(failure.exception == died for failure in history_of(record.headers))
+    }
 
 
 def next_size(asked: int, got: int, seconds: float) -> int:
@@ -229,12 +260,8 @@ def code_records(
         else:
             # An article that gave events was read; of any other the coder says no more than that there are none.
             not_coded = None if outcome else uncodable(item.text, item.title)
-            results.append(Coding(_position(record), item, tuple(outcome), datetime.now(UTC), not_coded))
+            results.append(Coding(position(record), item, tuple(outcome), datetime.now(UTC), not_coded))
     return results
-
-
-def _position(record: Record) -> Position:
-    return Position(record.topic, record.partition, record.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +281,7 @@ def _each_coded(
         for events in coder.code_many(articles, min_confidence=min_confidence):
             yield events
             done += 1
+            metrics.progress("worker")
             if stop.is_set():
                 return
     except ModelError:
@@ -273,6 +301,7 @@ def _code_alone(
     attempt = 0
     while True:
         attempt += 1
+        metrics.progress("worker")
         try:
             return coder.code(article.text, article.title, article.published, min_confidence, article.url)
         except ModelError:
@@ -285,50 +314,49 @@ def _code_alone(
         stop.wait(backoff(attempt, chance()))
 
 
-def resurrect(
-    store: Store, records: Sequence[Record], results: Sequence[Coding | DeadLetter]
-) -> list[Coding | DeadLetter]:
-    """`results`, with a coding in place of the letters of those articles that the store has decided already.
-
-    Delivered again after a death between the two commits, an article may fail that was coded the first time. Its events
-    are in the store and must get to the topic: `apply` answers as it did then. Raises StoreUnavailable.
-    """
-    failed: dict[int, Coding] = {}
-    for at, (record, result) in enumerate(zip(records, results, strict=True)):
-        if isinstance(result, DeadLetter) and isinstance(article := read(record), Article):
-            failed[at] = Coding(_position(record), article, (), datetime.now(UTC))
-    found = list(results)
-    for (at, coding), decided in zip(
-        failed.items(), store.decided(list(failed.values())) if failed else [], strict=True
-    ):
-        if decided:
-            found[at] = coding
-    return found
-
-
 def store_codings(
     store: Store, records: Sequence[Record], results: Sequence[Coding | DeadLetter]
 ) -> list[list[EventRecord] | DeadLetter]:
-    """The event revisions that each coding made, in one transaction; where it is refused, in one for each coding.
+    """What the store decides about each record, in one transaction; where it is refused, in one for each record.
 
-    Raises StoreUnavailable.
+    Letters of articles are decided too. Delivered to two workers, after a death or a long sleep of the first, an article
+    may fail with one of them only: what was decided first gets to the topics, whoever publishes it. Raises
+    StoreUnavailable.
     """
-    codings = [result for result in results if isinstance(result, Coding)]
+    asked = [_to_decide(record, result) for record, result in zip(records, results, strict=True)]
+    codings = [coding for coding in asked if coding]
     try:
-        stored = iter(store.apply(codings) if codings else [])
-        return [next(stored) if isinstance(result, Coding) else result for result in results]
+        answers = iter(store.apply(codings))
     except (StoreRejected, ValueError) as error:
         log.info("storing one by one", extra={"error": repr(error)[:300], "articles": len(codings)})
+    else:
+        return [
+            _decided(record, result, next(answers) if coding else None)
+            for record, result, coding in zip(records, results, asked, strict=True)
+        ]
     alone: list[list[EventRecord] | DeadLetter] = []
-    for record, result in zip(records, results, strict=True):
-        if isinstance(result, DeadLetter):
-            alone.append(result)
-            continue
+    for record, result, coding in zip(records, results, asked, strict=True):
         try:
-            alone += store.apply([result])
+            alone.append(_decided(record, result, store.apply([coding])[0] if coding else None))
         except (StoreRejected, ValueError) as error:
-            alone.append(bury(record, "store", error))
+            alone.append(result if isinstance(result, DeadLetter) else bury(record, "store", error))
     return alone
+
+
+def _to_decide(record: Record, result: Coding | DeadLetter) -> Coding | None:
+    """What the store is asked; None for the letter of what is no article, whoever reads it."""
+    if isinstance(result, Coding):
+        return result
+    article = read(record)
+    if isinstance(article, DeadLetter):
+        return None
+    return Coding(position(record), article, (), datetime.now(UTC), buried=as_reason(result.failure))
+
+
+def _decided(record: Record, result: Coding | DeadLetter, answer: Answer | None) -> list[EventRecord] | DeadLetter:
+    if isinstance(answer, str):
+        return buried(record, answer)
+    return answer if answer is not None else result  # type: ignore[return-value]  # None is only answered to letters
 
 
 def publish(
@@ -343,7 +371,7 @@ def publish(
     a letter that is too large itself goes without its value. Raises Fenced, BrokerUnavailable, BrokerRejected.
     """
     try:
-        consumer.commit(records, outputs(results, topics))
+        consumer.commit(records, outputs(records, results, topics))
     except RecordTooLarge as error:
         if len(records) > 1:
             half = len(records) // 2
@@ -358,6 +386,59 @@ def publish(
     return list(results)
 
 
+def attended(work: Callable[[], _T], consumer: Consumer, stop: threading.Event, limit: float | None = None) -> _T:
+    """The result of `work`, done in a thread of its own while this one keeps the consumer in its group.
+
+    Where `work` goes on for LEAVE_SECONDS after `stop` is set, the consumer is closed, and Fenced raised in the end. The
+    process ends where it goes on for `limit` seconds.
+    """
+    began = time.monotonic()
+    outcome: Future[_T] = Future()
+
+    def do() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=copy_context().run, args=(do,), name="batch", daemon=True).start()
+    stopping: float | None = None
+    left = False
+    while not wait([outcome], KEEP_SECONDS).done:
+        if stop.is_set():
+            stopping = stopping or time.monotonic()
+            if not left and time.monotonic() - stopping >= LEAVE_SECONDS:
+                consumer.close()
+                left = True
+        if not left:
+            consumer.keep()
+        if limit is not None and time.monotonic() - began > limit:
+            log.critical("the coder hangs", extra={"seconds": limit})
+            os._exit(CRASHED)
+    if left:
+        raise Fenced("left the group, as the batch did not end soon after the request to stop")
+    return outcome.result()
+
+
+def _code(
+    coder: ArticleCoder,
+    records: Sequence[Record],
+    min_confidence: float | None,
+    stop: threading.Event,
+    notes: CrashNotes | None,
+) -> list[Coding | DeadLetter]:
+    """`code_records`, with a note of what is being coded."""
+    if notes is None:
+        return code_records(coder, records, min_confidence, stop)
+    notes.write(records)
+    if stop.is_set():  # whoever set it may have cleared the note a moment before
+        notes.clear()
+    try:
+        return code_records(coder, records, min_confidence, stop)
+    finally:
+        notes.clear()
+
+
 def _work_on(
     records: Sequence[Record],
     consumer: Consumer,
@@ -365,22 +446,35 @@ def _work_on(
     coder: ArticleCoder,
     settings: Settings,
     stop: threading.Event,
+    notes: CrashNotes | None = None,
+    deaths: int = 0,
 ) -> Batch:
-    """Code, store, publish. Raises Fenced, BrokerUnavailable, BrokerRejected, StoreUnavailable."""
+    """Code, store, publish; a record over which workers died too often is buried uncoded.
+
+    Raises Fenced, BrokerUnavailable, BrokerRejected, StoreUnavailable.
+    """
+    records, spans = tracing.begin(records)
     began = time.perf_counter()
-    results = code_records(coder, records, settings.min_confidence, stop)
+    results: list[Coding | DeadLetter]
+    if deaths >= LETHAL:
+        error = WorkerDied(f"{deaths} workers died while they coded it")
+        results = [bury(record, "code", error, deaths) for record in records]
+    else:
+        limit = CODING_LIMIT if notes else None
+        results = attended(lambda: _code(coder, records, settings.min_confidence, stop, notes), consumer, stop, limit)
     coded = time.perf_counter()
     records = records[: len(results)]
-    results = resurrect(store, records, results)
-    stored = store_codings(store, records, results)
+
+    stored = attended(lambda: store_codings(store, records, results), consumer, stop)
     kept = time.perf_counter()
     if records:
         stored = publish(consumer, records, stored, settings.topics)
     published = time.perf_counter()
+    tracing.finish(spans[: len(records)], code=coded - began, store=kept - coded, publish=published - kept)
     done = [
-        result
-        for result, revisions in zip(results, stored, strict=True)
-        if isinstance(result, Coding) and not isinstance(revisions, DeadLetter)
+        coding
+        for coding, revisions in zip(map(_to_decide, records, results), stored, strict=True)
+        if coding and not isinstance(revisions, DeadLetter)
     ]
     return Batch(
         articles=tuple(coding.article for coding in done),
@@ -407,6 +501,8 @@ class Retry:
     def after(self, error: ServerUnreachable) -> None:
         """Wait, or until `stop` is set. Raises `error` where waiting shall end."""
         self.failures += 1
+        metrics.RETRIES.inc()
+        metrics.progress("worker")
         if self.once and self.failures >= ONCE_ATTEMPTS:
             raise error
         delay = backoff(self.failures, chance())
@@ -440,11 +536,13 @@ def run_worker(
     once: bool = False,
     stop: threading.Event | None = None,
     on_batch: Callable[[Batch], None] | None = None,
+    notes: CrashNotes | None = None,
 ) -> WorkerStats:
     """Consume, code, store and publish as a member of `settings.group`, until `stop` is set or, with `once`, all is read.
 
     After `stop` the batch at hand is committed as far as it is coded. `on_batch` is called after each commit. A server
     that does not answer is waited for; with `once`, ServerUnreachable is raised after ONCE_ATTEMPTS tries in a row.
+    `notes` tell which articles killed workers before; without them that is not looked at.
     Raises ModelError where the coder itself is broken, BrokerRejected where a topic or a right is missing. Whatever is
     raised, what was not committed is delivered again.
     """
@@ -466,20 +564,27 @@ def run_worker(
                     consumer.rewind()
                     rewound = True
                 records = consumer.poll(size, _POLL_SECONDS)
+                metrics.progress("worker")
+                metrics.JOINED.set(1)
                 if once and not records and consumer.position_at_end():
                     left = sum(part.lag for part in broker.lag(settings.topics.articles, settings.group))
                     if end.reached(left, time.monotonic()):
                         break
                 began = time.perf_counter()
                 worked = 0
-                for part in parts(records):
+                deaths = notes.deaths(records) if notes else Counter()
+                for part in parts(records, alone=suspects(records, deaths)):
                     if stop.is_set() or time.perf_counter() - began > POLL_BUDGET:
                         rewound = False
                         break
-                    batch = _work_on(part, consumer, store, coder, settings, stop)
+                    died = deaths[position(part[0])]
+                    batch = _work_on(part, consumer, store, coder, settings, stop, notes, died)
+                    if notes and died and batch.records:
+                        notes.settle(part)
                     worked += batch.records
                     stats.add(batch)
                     _tell(batch)
+                    metrics.batch_done(batch, settings.topics.articles)
                     if on_batch:
                         on_batch(batch)
                 if worked:
@@ -488,13 +593,16 @@ def run_worker(
             except Fenced as error:
                 log.warning("batch dropped, as its partitions have moved", extra={"error": str(error)})
                 stats.fenced += 1
+                metrics.FENCED.inc()
                 # Perhaps it took so long that this member was taken for dead.
                 size = max(1, size // 2)
             except ServerUnreachable as error:
                 rewound = False
                 stats.retries += 1
+                metrics.JOINED.set(0)
                 retry.after(error)
     finally:
+        metrics.JOINED.set(0)
         if consumer is not None:
             consumer.close()
     return stats

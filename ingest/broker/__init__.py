@@ -88,6 +88,12 @@ class Consumer(Protocol):
         `consumed` may be committed again with other outputs.
         """
 
+    def keep(self) -> None:
+        """Stay in the group while working long on what was polled: to be called every few seconds, instead of `poll`.
+
+        Brings no records, raises nothing: who has lost their partitions meanwhile is fenced at `commit`.
+        """
+
     def rewind(self) -> None:
         """Forget what was polled and not committed: the next `poll` starts from the group's committed offsets."""
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Literal
 
 from ingest.broker import Headers, Outgoing, PartitionLag, Record
-from ingest.errors import BrokerRejected, BrokerUnavailable, Fenced, RecordTooLarge
+from ingest.errors import BrokerRejected, BrokerUnavailable, Fenced, RecordTooLarge, TopicMissing
 
 _LOG = logging.getLogger(__name__)
 
@@ -315,7 +315,7 @@ class _File:
                 self._topics[name] = tuple(row[0] for row in found)
         if not self._topics[name]:
             del self._topics[name]
-            raise BrokerRejected(f"topic {name!r} does not exist: create it, or correct topics.* in the settings")
+            raise TopicMissing(f"topic {name!r} does not exist: create it, or correct topics.* in the settings")
         return self._topics[name]
 
     def partitions(self, ids: Iterable[int]) -> list[_Partition]:
@@ -752,6 +752,10 @@ class EmbeddedMember:
         except (Fenced, BrokerUnavailable):
             self.rewind()
             raise
+
+    def keep(self) -> None:
+        """See `ingest.broker.Consumer`."""
+        self._last_poll = time.monotonic()
 
     def rewind(self) -> None:
         """See `ingest.broker.Consumer`."""

@@ -1,6 +1,6 @@
 """The broker on Apache Kafka 4, through kafka-python 3.
 
-The library leaves four things to its caller, and they make up most of this file:
+The library leaves five things to its caller, and they make up most of this file:
 
 - Its producer buffers without bound, and a batch that expires in a transaction does not fail that transaction. So records
   are handed over in bounded chunks, and every acknowledgement is awaited before the next step.
@@ -9,6 +9,7 @@ The library leaves four things to its caller, and they make up most of this file
 - A member that was thrown out of its group and joins again can keep its old position in a partition that another member
   has read on in between; and once thrown out it has no generation to be fenced by. So a commit carries the generation under
   which its records were polled, and each new generation starts from the committed offsets.
+- One record with a header whose name is no UTF-8 makes its whole partition unreadable. `_Batch` reads it.
 - Its `poll` cannot tell an empty topic from a broker that is gone; `_Pulse` asks.
 
 See docs/decisions/0005-kafka-python.md.
@@ -26,15 +27,17 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
+from kafka.record import memory_records
+from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
 
 from ingest.broker import Outgoing, PartitionLag, Record
-from ingest.errors import BrokerRejected, BrokerUnavailable, Fenced, RecordTooLarge, SettingsError
+from ingest.errors import BrokerRejected, BrokerUnavailable, Fenced, RecordTooLarge, SettingsError, TopicMissing
 from models.errors import ConflictwireError
 
 if TYPE_CHECKING:
@@ -56,8 +59,12 @@ PROBE_SECONDS = 1.0
 # How long a member that leaves waits for the broker to take note, and a reader for what may lie behind the last record.
 LEAVE_SECONDS = 2.0
 MARKER_SECONDS = 0.2
+# How long a member that works on what it polled looks after its group, when it is time to.
+KEEP_SECONDS = 0.2
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/@\s,]+)(:\d{1,5})?")
+
+_QUOTED = re.compile(r"\[Error (\d+)\]")
 
 _FENCED = (
     kafka_errors.CommitFailedError,
@@ -73,6 +80,8 @@ _REJECTED = (
     kafka_errors.AuthorizationError,
     kafka_errors.InvalidTopicError,
     kafka_errors.SaslAuthenticationFailedError,
+    # Records are compressed in a way that the library cannot read here.
+    kafka_errors.UnsupportedCodecError,
     kafka_errors.UnsupportedSaslMechanismError,
 )
 _TIMED_OUT = (kafka_errors.KafkaTimeoutError, kafka_errors.RequestTimedOutError)
@@ -87,7 +96,9 @@ def parse_servers(url: str) -> list[str]:
     servers = [server.strip() for server in url.removeprefix("kafka://").rstrip("/").split(",")]
     for server in servers:
         if not _ADDRESS.fullmatch(server):
-            raise SettingsError(f"setting broker: {server!r} is no host:port (as in kafka://host:9092,host2:9092)")
+            # What stands before an @ may be a password.
+            shown = server.rpartition("@")[2]
+            raise SettingsError(f"setting broker: {shown!r} is no host:port (as in kafka://host:9092,host2:9092)")
     return servers
 
 
@@ -161,6 +172,38 @@ class _Network(KafkaNetClient):  # type: ignore[misc]  # the library has no type
         self._manager.get_connection = watched
 
 
+class _Bytes(bytearray):
+    """Bytes of which every part can be read as text, what is no UTF-8 as U+FFFD."""
+
+    def __getitem__(self, which: Any) -> Any:
+        part = super().__getitem__(which)
+        return _Bytes(part) if isinstance(which, slice) else part
+
+    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
+        return super().decode(encoding, "replace")
+
+
+class _Batch(DefaultRecordBatch):  # type: ignore[misc]
+    """The library's, save that a header whose name is no UTF-8 makes no record unreadable, and with it its partition."""
+
+    __slots__ = ()
+
+    def _read_msg(self) -> Any:
+        try:
+            return super()._read_msg()
+        except UnicodeDecodeError:
+            batch: Any = self
+            strict = batch._buffer
+            batch._buffer = _Bytes(strict)
+            try:
+                return super()._read_msg()
+            finally:
+                batch._buffer = strict
+
+
+memory_records.DefaultRecordBatch = _Batch
+
+
 class KafkaBroker:
     """Topics on the Kafka that `settings.broker` and `settings.kafka` name. Connects at the first use."""
 
@@ -193,6 +236,9 @@ class KafkaBroker:
     def translate(self, error: Exception) -> ConflictwireError:
         """The error of our own tree for one of the library's."""
         address = ",".join(self._config["bootstrap_servers"])
+        # What the broker answers to InitProducerId comes as a bare KafkaError that quotes it.
+        if type(error) is KafkaError and (code := _QUOTED.search(str(error))):
+            error = kafka_errors.for_code(int(code[1]))(str(error))
         if isinstance(error, _FENCED):
             return Fenced(f"the partitions have moved to another member of the group: {error}")
         if isinstance(error, _TOO_LARGE):
@@ -221,9 +267,7 @@ class KafkaBroker:
             except KafkaError as error:
                 raise self.translate(error) from error
         if missing:
-            raise BrokerRejected(
-                f"topic {min(missing)!r} does not exist: create it, or correct topics.* in the settings"
-            )
+            raise TopicMissing(f"topic {min(missing)!r} does not exist: create it, or correct topics.* in the settings")
         self._known |= asked
 
     def ensure_topics(self, topics: Mapping[str, int]) -> None:
@@ -439,6 +483,21 @@ def _at_end(consumer: Any, ends: Mapping[TopicPartition, int]) -> bool:
     return not any(position is None or position < ends[where] for where, position in positions.items())
 
 
+class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
+    """Forgets what was polled of partitions that are no longer owned."""
+
+    def __init__(self, polled: dict[TopicPartition, int]) -> None:
+        self._polled = polled
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Nothing: see `KafkaMember.poll`."""
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Also of those lost, by default."""
+        for where in revoked:
+            self._polled.pop(where, None)
+
+
 class KafkaMember:
     """A member of a consumer group with a transactional producer; see `ingest.broker.Consumer`.
 
@@ -459,6 +518,7 @@ class KafkaMember:
         self._polled: dict[TopicPartition, int] = {}
         self._generation: ConsumerGroupMetadata | None = None
         self._must_rewind = False
+        self._last_poll = time.monotonic()
         self._open_producer()
         self._open_consumer()
 
@@ -498,7 +558,7 @@ class KafkaMember:
             partition_assignment_strategy=[CooperativeStickyAssignor],
             **_CONSUMER_CONFIG,
         )
-        self._consumer.subscribe(self._topics)
+        self._consumer.subscribe(self._topics, listener=_Forgetting(self._polled))
         self._await_topics(time.monotonic() + limits.connect_timeout)
         self._generation = None
         self._must_rewind = False
@@ -543,6 +603,7 @@ class KafkaMember:
             if not self._seek_to_committed(deadline):
                 return []
             self._must_rewind = False
+        self._last_poll = time.monotonic()
         polled = self._consumer.poll(_ms(deadline - time.monotonic()), max_records=max_records)
         if not self._generation_holds():
             return []
@@ -632,6 +693,40 @@ class KafkaMember:
         # Its sequence numbers count what the broker has refused; the next one's init_transactions ends what is open.
         self._discard_producer()
         return reason
+
+    def keep(self) -> None:
+        """See `ingest.broker.Consumer`. Polls, with all partitions paused, when a third of `max_poll_interval` is over.
+
+        Not sooner: a rebalance waits for those who do not poll, and so for the batch at hand.
+        """
+        if self._consumer is None:
+            return
+        stable = self._consumer.group_metadata().state == MemberState.STABLE
+        if stable and time.monotonic() - self._last_poll < self._broker.limits.max_poll_interval / 3:
+            return
+        self._last_poll = time.monotonic()
+        try:
+            self._consumer.pause(*self._consumer.assignment())
+            self._consumer.poll(_ms(KEEP_SECONDS), max_records=1)
+            self._consumer.resume(*self._consumer.paused())
+            self._follow_generation()
+        except Exception as error:
+            _LOG.warning("group %s: this member could not keep in touch: %r", self._group, error)
+            self._close_consumer()
+
+    def _follow_generation(self) -> None:
+        """After a rebalance, keep what was polled of the partitions that stayed; the next poll sets all positions anew.
+
+        A member that keeps its id took part in each rebalance since, and nobody owned in between what was not revoked.
+        """
+        now, before = self._consumer.group_metadata(), self._generation
+        if before is None or now.state != MemberState.STABLE or now.generation_id == before.generation_id:
+            return
+        self._generation = now
+        if now.member_id == before.member_id:
+            self._must_rewind = True
+        else:
+            self.rewind()
 
     def rewind(self) -> None:
         """See `ingest.broker.Consumer`."""

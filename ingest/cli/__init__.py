@@ -180,6 +180,7 @@ app.add_typer(dead.app, name="dead")
 app.command()(pipeline.recode)
 app.command()(coding.evaluate)
 app.command()(about.doctor)
+app.command()(about.migrate)
 app.command()(about.schema)
 app.command()(about.version)
 
@@ -194,5 +195,7 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        kind = type(error).__name__
-        sys.exit(f"error: {kind}: {' '.join(str(error).split())} (a defect: --debug shows where; please report it)")
+        from ingest.log import mask, printable
+
+        kind, said = type(error).__name__, printable(mask(" ".join(str(error).split())))
+        sys.exit(f"error: {kind}: {said} (a defect: --debug shows where; please report it)")

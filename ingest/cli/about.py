@@ -1,4 +1,4 @@
-"""Commands about the program and the state it is in: doctor, schema, version."""
+"""Commands about the program and the state it is in: doctor, migrate, schema, version."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from ingest.cli.common import session_of, write_line
 
 def doctor(
     ctx: typer.Context,
+    full: Annotated[
+        bool, typer.Option("--full", help="Compare every event of store and topic, not a sample of 200,000 revisions.")
+    ] = False,
 ) -> None:
     """Check that all is well, and say what to do where it is not.
 
@@ -31,7 +34,7 @@ def doctor(
     session = session_of(ctx)
     styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     findings = []
-    for finding in examine(lambda: session.settings):
+    for finding in examine(lambda: session.settings, full=full):
         findings.append(finding)
         line = Text(f"{finding.status:<5}", style=styles[finding.status])
         line.append(safe(f"{finding.what:<10}{finding.says}"), style="not bold default")
@@ -41,6 +44,25 @@ def doctor(
     failed = [finding for finding in findings if finding.status == "fail"]
     if failed:
         raise typer.Exit(3 if any(finding.unreachable for finding in failed) else 1)
+
+
+def migrate(ctx: typer.Context) -> None:
+    """Bring the store's tables up to date and create the topics that are missing.
+
+    Every command does so by itself; this one does nothing else, for deployments that migrate before anything starts. May be
+    called at any time, by many at once. Ends with 3 if a server cannot be reached.
+
+    \b
+    Example:
+      conflictwire migrate
+    """
+    session = session_of(ctx)
+    with session.store() as store, session.broker():
+        check = store.check()
+    topics = session.settings.topics
+    session.say(
+        f"{check.database} {check.version}, schema {check.schema}; topics {topics.articles}, {topics.events}, {topics.dead}"
+    )
 
 
 def schema(

@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -150,6 +150,18 @@ def check_when(text: str | None) -> datetime | None:
     return _checked(parse_when, text, datetime.now(UTC)) if text is not None else None
 
 
+def _day(text: str | None) -> date | None:
+    when = check_when(text)
+    return when.date() if when else None
+
+
+def _past(text: str | None) -> datetime | None:
+    when = check_when(text)
+    if when and when > datetime.now(UTC):
+        raise typer.BadParameter(f"{text} is to come, and nobody knows what will be known then", param_hint="--as-of")
+    return when
+
+
 def _checked(parse: Any, *arguments: Any) -> Any:
     try:
         return parse(*arguments)
@@ -203,6 +215,21 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str | None, typer.Option("--until", metavar="WHEN", help="Only what was coded before, given like --since.")
 ]
+HappenedSinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--happened-since", metavar="DAY", help="Only what happened since, by the dates that the texts give: a day."
+    ),
+]
+HappenedUntilOption = Annotated[
+    str | None, typer.Option("--happened-until", metavar="DAY", help="Only what happened before that day.")
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", metavar="WHEN", help="What was known then: the same answer ever after, whatever is coded since."
+    ),
+]
 RetractedOption = Annotated[bool, typer.Option("--retracted", help="With events that were retracted later.")]
 ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="PATH", help="Folder with other weights than the shipped ones.")
@@ -227,6 +254,18 @@ class Wanted:
         """Whether the event passes every filter."""
         return self.query.matches(event) and (not self.feeds or event.article.feed in self.feeds)
 
+    def settled(self, session: Session, store: Store) -> Wanted:
+        """The same as of a moment that answers alike ever after; says so where it is not the moment asked for."""
+        if self.query.as_of is None:
+            return self
+        moment = store.settled(self.query.as_of)
+        if moment < self.query.as_of:
+            exact = moment.isoformat().replace("+00:00", "Z")
+            session.say(
+                f"as of {exact}, the last moment that is settled: to get the same again, give that", style="dim"
+            )
+        return replace(self, query=replace(self.query, as_of=moment))
+
     def of_store(self, store: Store, limit: int | None, newest_first: bool = True) -> Iterator[EventRecord]:
         """The events in the store that pass, at most `limit`."""
         if len(self.feeds) < 2:
@@ -243,6 +282,9 @@ def wanted_events(
     since: str | None,
     until: str | None = None,
     retracted: bool = False,
+    happened_since: str | None = None,
+    happened_until: str | None = None,
+    as_of: str | None = None,
 ) -> Wanted:
     """The filters of the command line, checked. Raises typer.BadParameter."""
     from ingest.storage import EventFilter
@@ -257,5 +299,8 @@ def wanted_events(
         min_confidence=min_confidence,
         feed=next(iter(named)) if len(named) == 1 else None,
         include_retracted=retracted,
+        happened_since=_day(happened_since),
+        happened_until=_day(happened_until),
+        as_of=_past(as_of),
     )
     return Wanted(query, named)

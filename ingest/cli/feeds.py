@@ -199,6 +199,7 @@ def list_(
     from ingest.feeds.catalog import catalog_in_force
     from ingest.feeds.check import short_span
     from ingest.feeds.schedule import at_url
+    from ingest.log import mask
     from ingest.render import add_row, new_table, safe, safe_json, short_time
     from ingest.storage import FeedState
 
@@ -230,7 +231,7 @@ def list_(
                 short_time(state.next_due) if pulled else "",
                 short_span(state.interval) if pulled and state.interval else "",
                 "" if state.per_day is None else f"{state.per_day:.1f}",
-                state.url or feed.url,
+                mask(state.url or feed.url),
                 notice(feed, state) or state.last_error,
             ],
         )
@@ -269,13 +270,15 @@ def _health_shown(health: str, state: FeedState) -> str:
 
 
 def _feed_row(feed: Feed, state: FeedState) -> dict[str, Any]:
+    from ingest.log import mask
     from ingest.records import format_time
 
     known = {name: format_time(v) if isinstance(v, datetime) else v for name, v in asdict(state).items()}
     return {
         **known,
         **asdict(feed),
-        "pulled_from": state.url or feed.url,
+        "pulled_from": mask(state.url or feed.url),
+        "url": mask(feed.url),
         "health": feed_health(feed, state),
         "failing_since": known["last_success"] if state.failures else None,
         "notice": notice(feed, state),
@@ -387,19 +390,20 @@ def _checked_table(answers: Sequence[Checked]) -> Any:
 
 
 def _checked_row(answer: Checked) -> dict[str, Any]:
+    from ingest.log import mask
     from ingest.records import format_time
 
     body, content = answer.body, answer.content
     row: dict[str, Any] = {
         "name": answer.feed.name,
-        "url": answer.feed.url,
+        "url": mask(answer.feed.url),
         "seconds": round(answer.seconds, 3),
         "error": answer.error,
         "error_kind": answer.error_kind,
         "advice": answer.advice,
     }
     if body:
-        row |= asdict(body) | {"url": answer.feed.url, "final_url": body.url}
+        row |= asdict(body) | {"url": row["url"], "final_url": mask(body.url)}
     if content:
         row |= asdict(content)
         newest, oldest = content.rhythm.newest, content.rhythm.oldest
@@ -413,13 +417,14 @@ def _checked_row(answer: Checked) -> dict[str, Any]:
 def _explain(session: Session, answer: Checked, state: FeedState) -> None:
     from rich.text import Text
 
+    from ingest.log import mask
     from ingest.render import safe
 
     def line(label: str, text: str, style: str = "") -> None:
-        session.out.print(Text.assemble(("  " + label.ljust(12), "dim"), (safe(text), style)), soft_wrap=True)
+        session.out.print(Text.assemble(("  " + label.ljust(12), "dim"), (safe(mask(text)), style)), soft_wrap=True)
 
     names = dict.fromkeys((answer.feed.name, answer.feed.url))
-    session.out.print(Text(safe("  ".join(names)), style="bold"), soft_wrap=True)
+    session.out.print(Text(safe(mask("  ".join(names))), style="bold"), soft_wrap=True)
     for label, text in explained(answer, state, datetime.now(UTC)):
         line(label, text, "red" if label == "error" else "")
 

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +23,17 @@ if TYPE_CHECKING:
     from ingest.storage import Store
     from ingest.worker import Batch
 
-_RECODE_RECORDS = 200
+
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=0,
+        max=65535,
+        metavar="PORT",
+        help="Serve Prometheus metrics and health checks on this port; 0 takes any free one.",
+    ),
+]
 
 
 def run(
@@ -38,6 +47,7 @@ def run(
     ] = None,
     model: ModelOption = None,
     profile: ProfileOption = None,
+    metrics_port: MetricsPortOption = None,
 ) -> None:
     """Pull due feeds, code what is new, and show the events.
 
@@ -49,16 +59,24 @@ def run(
       conflictwire run --once --feeds my-feeds.toml --data-dir ./news
     """
     from ingest.cli.screen import Screen
+    from ingest.crashes import CrashNotes
     from ingest.feeds.catalog import catalog_in_force
+    from ingest.health import serving
     from ingest.processes import load_coder, stopping
     from ingest.run import Run, Tally
     from ingest.settings import Settings
 
     session = session_of(ctx)
-    session.options |= {"feeds": feeds, "model": model, "profile": profile}
+    session.options |= {"feeds": feeds, "model": model, "profile": profile} | _metrics(metrics_port)
     settings: Settings = session.settings
     tally, stop, began = Tally(), threading.Event(), time.monotonic()
-    with session.store() as store, session.broker() as broker, stopping(stop) as stopped:
+    with (
+        serving(settings),
+        session.store() as store,
+        session.broker() as broker,
+        closing(CrashNotes(settings.data_dir)) as notes,
+        stopping(stop, notes=notes) as stopped,
+    ):
         before = max((state.last_success for state in store.feed_states().values() if state.last_success), default=None)
         expected = 0
         with Screen(session.out) as screen:
@@ -97,6 +115,7 @@ def run(
                 on_result=pulled,
                 on_batch=coded,
                 on_tick=screen.tick,
+                notes=notes,
             ).run()
         from ingest.cli.summary import say_summary
 
@@ -111,6 +130,7 @@ def pull(
         list[str] | None, typer.Option("--feed", metavar="NAME", help="Only this feed; may be repeated.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also feeds that are not due yet; needs --once.")] = False,
+    metrics_port: MetricsPortOption = None,
 ) -> None:
     """Pull due feeds into the broker.
 
@@ -123,10 +143,12 @@ def pull(
     """
     from ingest.feeds.catalog import catalog_in_force
     from ingest.feeds.pull import pull_feeds
+    from ingest.health import serving
     from ingest.processes import stopping
     from ingest.run import Tally, keep_pulling
 
     session = session_of(ctx)
+    session.options |= _metrics(metrics_port)
     settings, tally, stop = session.settings, Tally(), threading.Event()
     if force and not once:
         raise typer.BadParameter("pulling all feeds over and over would annoy their servers: add --once")
@@ -152,6 +174,7 @@ def pull(
             puller.result()
 
     with (
+        serving(settings, workers=False),
         session.store() as store,
         session.broker() as broker,
         closing(broker.producer()) as producer,
@@ -164,6 +187,10 @@ def pull(
         f"{idle} not due; {tally.new} new articles, {tally.updated} updated"
     )
     raise typer.Exit(1 if _all_failed(tally.feeds.values()) else stopped.exit_code)
+
+
+def _metrics(port: int | None) -> dict[str, object]:
+    return {} if port is None else {"metrics": {"port": port}}
 
 
 def chosen_feeds(feeds: Sequence[Feed], names: Sequence[str]) -> list[Feed]:
@@ -200,6 +227,7 @@ def worker(
     once: Annotated[bool, typer.Option("--once", help="End when all articles are read.")] = False,
     model: ModelOption = None,
     profile: ProfileOption = None,
+    metrics_port: MetricsPortOption = None,
 ) -> None:
     """Code the articles in the broker; store and publish their events.
 
@@ -211,12 +239,15 @@ def worker(
       conflictwire worker --workers 4
       conflictwire worker --once
     """
+    from ingest.health import serving
     from ingest.processes import run_workers
 
     session = session_of(ctx)
-    session.options |= {"group": group, "model": model, "profile": profile}
+    session.options |= {"group": group, "model": model, "profile": profile} | _metrics(metrics_port)
     session.make_data_dir()
-    raise typer.Exit(run_workers(workers, session.settings, once=once))
+    with serving(session.settings, several=workers > 1) as server:
+        code = run_workers(workers, session.settings, once=once, serving=server)
+    raise typer.Exit(code)
 
 
 def recode(
@@ -284,15 +315,13 @@ def _lag(session: Session, broker: Broker) -> int:
 def _publish_again(session: Session, store: Store, broker: Broker, since: datetime | None) -> tuple[int, int]:
     """Publish the stored articles fetched since then; how many, and how many were left out as their text is gone."""
     from ingest.broker import Outgoing
+    from ingest.recode import again
 
     topic = session.settings.topics.articles
     published = empty = 0
-    articles = takewhile(lambda article: since is None or article.fetched >= since, store.articles())
     with closing(broker.producer()) as producer:
-        while batch := list(islice(articles, _RECODE_RECORDS)):
-            # Without its text an article would lose the events it has.
-            whole = [article for article in batch if article.text]
-            producer.send([Outgoing(topic, article.article_id.encode(), article.to_json()) for article in whole])
-            published += len(whole)
-            empty += len(batch) - len(whole)
+        for batch in again(store.articles(), since):
+            producer.send([Outgoing(topic, each.article_id.encode(), each.to_json()) for each in batch.articles])
+            published += len(batch.articles)
+            empty += batch.empty
     return published, empty

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ingest.cli.common import (
+    AsOfOption,
     ConfidenceOption,
     CountryOption,
     FeedOption,
+    HappenedSinceOption,
+    HappenedUntilOption,
     RealisOption,
     RetractedOption,
     SinceOption,
@@ -100,22 +103,32 @@ def events(
     min_confidence: ConfidenceOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    happened_since: HappenedSinceOption = None,
+    happened_until: HappenedUntilOption = None,
+    as_of: AsOfOption = None,
     retracted: RetractedOption = False,
     limit: LimitOption = None,
     format: Annotated[TableFormat, typer.Option("--format", help="A table, or one JSON record a line.")] = "table",
 ) -> None:
     """Show the events in the store, the newest first.
 
+    With --as-of those that were known at a time, in the revisions of that time: what was edited, coded again or retracted
+    later is as it was. --happened-since and --happened-until ask for when it happened, not when it became known.
+
     \b
     Examples:
       conflictwire events --country SDN --since 3d
       conflictwire events --type PROTEST --format json | jq -r .location.name
+      conflictwire events --country MLI --happened-since 2026-10-01 --happened-until 2026-11-01 --as-of 2026-11-03
     """
     from ingest.render import event_table
 
     session = session_of(ctx)
-    wanted = wanted_events(type, country, realis, feed, min_confidence, since, until, retracted)
+    wanted = wanted_events(
+        type, country, realis, feed, min_confidence, since, until, retracted, happened_since, happened_until, as_of
+    )
     with session.store() as store:
+        wanted = wanted.settled(session, store)
         if format == "json":
             for event in wanted.of_store(store, limit):
                 write_record(event)
@@ -196,28 +209,36 @@ def export(
     min_confidence: ConfidenceOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    happened_since: HappenedSinceOption = None,
+    happened_until: HappenedUntilOption = None,
+    as_of: AsOfOption = None,
     retracted: RetractedOption = False,
 ) -> None:
     """Write the events in the store to a file, the oldest first.
 
     JSON lines keep everything; CSV, Parquet and GeoJSON have one flat row an event; acled and cameo are the columns of
     ACLED's CSV and of GDELT 2.0's event table, with the events that happened only. docs/export.md explains every column.
-    The file appears under its name only when it is whole.
+    The file appears under its name only when it is whole. With --as-of it holds what was known at a time, and the same
+    call gives the same file, byte for byte, whatever has been stored since.
 
     \b
     Examples:
       conflictwire export --format csv --since 2026-11-01 events.csv
       conflictwire export --format jsonl --country UKR - | gzip > ukraine.jsonl.gz
       conflictwire export --format acled --country SDN sudan.csv
+      conflictwire export --format csv --as-of 2026-11-01T00:00:00Z october.csv
     """
     from ingest.export import export_events
     from models.errors import ConflictwireError
 
     session = session_of(ctx)
-    wanted = wanted_events(type, country, realis, feed, min_confidence, since, until, retracted)
+    wanted = wanted_events(
+        type, country, realis, feed, min_confidence, since, until, retracted, happened_since, happened_until, as_of
+    )
     if file != "-" and (Path(file).is_dir() or not Path(file).absolute().parent.is_dir()):
         raise typer.BadParameter(f"{file!r}: a folder, or in a folder that does not exist", param_hint="FILE")
     with session.store() as store:
+        wanted = wanted.settled(session, store)
         try:
             count, left_out = export_events(wanted.of_store(store, None, newest_first=False), format, file)
         except BrokenPipeError:

@@ -41,8 +41,11 @@ def joined(values: Iterable[str | None]) -> str:
 
 
 def csv_cell(value: Cell) -> Cell:
-    """`value` fit for a spreadsheet: text that would be taken for a formula gets a leading `'`; numbers stay numbers."""
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+    """`value` fit for a spreadsheet: text that would be taken for a formula gets a leading `'`; numbers stay numbers.
+
+    So does text that would be taken for such once one `'` is cut off, so that cutting one off gives the text back.
+    """
+    if isinstance(value, str) and value.lstrip("'").startswith(_FORMULA_STARTS):
         return "'" + value
     return value
 

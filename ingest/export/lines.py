@@ -22,7 +22,10 @@ def csv_line(row: Sequence[Cell]) -> bytes:
     """One row, its texts made safe for spreadsheets."""
     line = io.StringIO()
     # The writer quotes what holds a character of its line terminator, and readers take a bare CR for one.
-    csv.writer(line, lineterminator="\r\n").writerow([csv_cell(value) for value in row])
+    # Text is always quoted: a spreadsheet that also splits at `;` would find a formula in the midst of it.
+    mixed = any(isinstance(value, str) and ";" in value for value in row)
+    writer = csv.writer(line, lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC if mixed else csv.QUOTE_MINIMAL)
+    writer.writerow([csv_cell(value) for value in row])
     return line.getvalue().removesuffix("\r\n").encode("utf-8", "replace") + b"\n"
 
 

@@ -35,6 +35,7 @@ from yarl import URL
 from ingest.errors import FetchError
 from ingest.feeds import robots
 from ingest.feeds.robots import RobotsCache
+from ingest.log import mask
 from ingest.settings import Fetch
 
 FEED_TYPES = (
@@ -195,19 +196,22 @@ class Fetcher:
         last_modified: str | None = None,
         only_types: Collection[str] = (),
         robots: bool = False,
+        max_bytes: int | None = None,
     ) -> Fetched:
         """Fetch `url`, or learn that it is still as `etag` and `last_modified` say (status 304).
 
         Redirects are followed, each checked like the first URL, with `robots` against robots.txt too. A body of a media
         type outside `only_types` (if any are given) is not read. The limits of the settings hold for all redirects
-        together, waiting for other requests to the same host not counted. Raises FetchError.
+        together, waiting for other requests to the same host not counted; `max_bytes` may lower that of the size. Raises
+        FetchError.
         """
         headers = {"Accept": ", ".join(only_types) or FEED_TYPES}
         if etag:
             headers["If-None-Match"] = etag
         if last_modified:
             headers["If-Modified-Since"] = last_modified
-        return await self._follow(url, _Ask(headers, self._limits.max_bytes, only_types), robots)
+        limit = self._limits.max_bytes if max_bytes is None else min(max_bytes, self._limits.max_bytes)
+        return await self._follow(url, _Ask(headers, limit, only_types), robots)
 
     async def allowed(self, url: str) -> bool:
         """Whether the site's robots.txt, fetched if it is not known, lets us fetch `url`.
@@ -691,8 +695,8 @@ def _masked(text: object) -> str:
 
 
 def _word(text: str | None) -> str:
-    """What a server said, fit for a message: short, on one line, nothing that steers a terminal."""
-    shown = "".join(mark if mark.isprintable() else "?" for mark in text or "")
+    """What a server said, fit for a message: short, on one line, no secret, nothing that steers a terminal."""
+    shown = mask("".join(mark if mark.isprintable() else "?" for mark in text or ""))
     return shown if len(shown) <= 200 else shown[:199] + "…"
 
 

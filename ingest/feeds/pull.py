@@ -12,9 +12,10 @@ import logging
 import re
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -22,12 +23,13 @@ from types import TracebackType
 from typing import Literal, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
+from ingest import metrics, tracing
 from ingest.broker import Outgoing, Producer
 from ingest.errors import BrokerRejected, FetchError, ParseError, RecordTooLarge, ServerUnreachable, StoreRejected
 from ingest.feeds import schedule
 from ingest.feeds.catalog import Feed
 from ingest.feeds.content import normalise
-from ingest.feeds.fetch import HTML_TYPES, Fetcher, product_token
+from ingest.feeds.fetch import HTML_TYPES, Fetched, Fetcher, product_token
 from ingest.feeds.identity import Naming, Publication, Verdict, judge, keys_of, lookups
 from ingest.feeds.language import detect_language
 from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParsedPage, ParserPool
@@ -45,6 +47,13 @@ _T = TypeVar("_T")
 
 BATCH = 50
 """Articles published and remembered at once: what a crash in mid feed can publish twice."""
+BATCH_TEXT = 2_000_000
+"""Code points of their texts from which on a batch is not made longer."""
+LARGE = 2_000_000
+"""Bytes above which a page is not read, and a feed is fetched once more when it is its turn (LARGE_AT_ONCE)."""
+LARGE_AT_ONCE = 2
+ROOM = 32_000_000
+"""Bytes of the feeds whose entries are in memory at once; a feed that finds no room waits, not yet parsed."""
 PAGE_FAILURES = 5
 """Pages of a feed that may fail in a row before the rest of its new entries goes without: the site is down, or minds."""
 CLOCK_SKEW = timedelta(days=1)
@@ -110,6 +119,8 @@ class Puller:
         self._fetcher = Fetcher(settings.fetch, robots=self._robots)
         self._parsers = ParserPool(settings.fetch)
         self._unsaved: deque[FeedState] = deque()
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._room = _Room(ROOM)
 
     async def __aenter__(self) -> Puller:
         # One thread of our own: the loop's default threads may all hang in name resolution.
@@ -137,6 +148,8 @@ class Puller:
 
         def done(result: PullResult) -> None:
             results[result.feed] = result
+            metrics.pulled(result)
+            metrics.progress("puller")
             if on_result is not None:
                 on_result(result)
 
@@ -170,7 +183,8 @@ class Puller:
         """Pull one feed, due or not, and record the outcome. Raises ServerUnreachable, BrokerRejected."""
         started = time.monotonic()
         try:
-            result = await self._pull(feed, state)
+            with tracing.span("pull feed", feed=feed.name):
+                result = await self._pull(feed, state)
         except Exception as error:
             if isinstance(error, (ServerUnreachable, BrokerRejected)) and not isinstance(error, RecordTooLarge):
                 raise
@@ -185,12 +199,23 @@ class Puller:
         return replace(result, seconds=time.monotonic() - started)
 
     async def _pull(self, feed: Feed, state: FeedState) -> PullResult:
+        try:
+            return await self._pull_within(LARGE, feed, state)
+        except FetchError as error:
+            if error.kind != "too_large" or self._settings.fetch.max_bytes <= LARGE:
+                raise
+        async with self._large:
+            return await self._pull_within(self._settings.fetch.max_bytes, feed, state)
+
+    async def _pull_within(self, limit: int, feed: Feed, state: FeedState) -> PullResult:
         url = state.url or feed.url
         conditions = schedule.conditions(state, self._time())
-        fetched = await self._fetcher.get(url, etag=conditions.etag, last_modified=conditions.last_modified)
+        fetched = await self._fetcher.get(
+            url, etag=conditions.etag, last_modified=conditions.last_modified, max_bytes=limit
+        )
         doubted = fetched.status == 304 and schedule.is_doubtful(state, self._time())
         if doubted:
-            fetched = await self._fetcher.get(url)
+            fetched = await self._fetcher.get(url, max_bytes=limit)
         success = schedule.Success(
             status=fetched.status,
             etag=fetched.etag,
@@ -205,12 +230,19 @@ class Puller:
             await self._save(after)
             _tell(feed, state, after)
             return PullResult(feed.name, "unchanged")
+        async with self._room.taken(len(fetched.body)):
+            return await self._publish_new(feed, state, fetched, success)
+
+    async def _publish_new(
+        self, feed: Feed, state: FeedState, fetched: Fetched, success: schedule.Success
+    ) -> PullResult:
+        """Publish what is new in the feed fetched, and record the outcome."""
         parsed = await self._parsers.feed(fetched.body, fetched.content_type, fetched.url)
         # The catalogue's URL and not the one fetched: a redirect must not lead into another publisher's articles.
         scope = publisher_scope(feed.name, feed.url, feed.publisher)
         naming = Naming(feed.name, scope, state.scope, state.guids_trusted)
         keys = keys_of(naming, parsed.readable)
-        known = await self._in_thread(self._store.known, lookups(keys))
+        known = await self._in_thread(self._store.known, lookups(keys), self._time())
         verdict = judge(naming, parsed.readable, keys, known)
         publications = verdict.publications
         new = sum(each.status == "new" for each in publications)
@@ -221,15 +253,13 @@ class Puller:
             await self._save(after)
         elif not publications:
             await self._in_thread(self._store.remember, [], feed.name, after, (), verdict.aliases)
-        visits = _PageVisits(self._settings.fetch.per_host)
-        for start in range(0, len(publications), BATCH):
-            batch = publications[start : start + BATCH]
-            async with asyncio.TaskGroup() as group:
-                pages = [group.create_task(self._page(feed, each.entry, visits)) for each in batch]
-            found = [(publication, page.result()) for publication, page in zip(batch, pages, strict=True)]
-            last = start + BATCH >= len(publications)
+        visits = _PageVisits()
+        waiting = deque(publications)
+        while waiting:
+            batch = await self._next_batch(feed, waiting, visits)
+            last = not waiting
             await self._in_thread(
-                self._publish, feed, parsed, found, after if last else None, verdict if last else None
+                self._publish, feed, parsed, batch, after if last else None, verdict if last else None
             )
         _tell(feed, state, after)
         return PullResult(
@@ -241,6 +271,21 @@ class Puller:
             left_out=parsed.left_out,
         )
 
+    async def _next_batch(
+        self, feed: Feed, waiting: deque[Publication], visits: _PageVisits
+    ) -> list[tuple[Publication, ParsedPage | None]]:
+        """The next of those `waiting`, each with its page, up to BATCH or BATCH_TEXT."""
+        batch: list[tuple[Publication, ParsedPage | None]] = []
+        size = 0
+        while waiting and len(batch) < BATCH and size < BATCH_TEXT:
+            at_once = min(self._settings.fetch.per_host, BATCH - len(batch), len(waiting))
+            turn = [waiting.popleft() for _ in range(at_once)]
+            async with asyncio.TaskGroup() as group:
+                pages = [group.create_task(self._page(feed, each.entry, visits)) for each in turn]
+            batch += [(publication, page.result()) for publication, page in zip(turn, pages, strict=True)]
+            size += sum(len(page.text if page else each.entry.text) for each, page in batch[-at_once:])
+        return batch
+
     async def _page(self, feed: Feed, entry: ParsedEntry, visits: _PageVisits) -> ParsedPage | None:
         """The article on the page behind `entry`, where it is wanted and there, and says more than the entry."""
         wanted = feed.full_text
@@ -248,17 +293,16 @@ class Puller:
             wanted = self._settings.fetch.full_text and not entry.complete
         if not wanted or not entry.link:
             return None
-        async with visits.turn:
-            if visits.given_up:
-                return None
-            try:
-                fetched = await self._fetcher.get(entry.link, only_types=HTML_TYPES, robots=True)
-                page = await self._parsers.page(fetched.body, fetched.content_type, entry.title)
-            except (FetchError, ParseError) as error:
-                visits.failed()
-                log.debug("page not read", extra={"feed": feed.name, "url": entry.link, "error": str(error)})
-                return None
-            visits.succeeded()
+        if visits.given_up:
+            return None
+        try:
+            fetched = await self._fetcher.get(entry.link, only_types=HTML_TYPES, robots=True, max_bytes=LARGE)
+            page = await self._parsers.page(fetched.body, fetched.content_type, entry.title)
+        except (FetchError, ParseError) as error:
+            visits.failed()
+            log.debug("page not read", extra={"feed": feed.name, "url": entry.link, "error": str(error)})
+            return None
+        visits.succeeded()
         return page if says_more(page, entry) else None
 
     def _publish(
@@ -280,7 +324,9 @@ class Puller:
             for each, story in zip(articles, stories, strict=True)
         ]
         topic = self._settings.topics.articles
-        self._producer.send([Outgoing(topic, each.article_id.encode(), each.to_json()) for each in articles])
+        with tracing.span("publish articles", feed=feed.name):
+            trace = tracing.current()
+            self._producer.send([Outgoing(topic, each.article_id.encode(), each.to_json(), trace) for each in articles])
         known = [publication.known for publication, _ in batch]
         # Not before the last: an alias of an article that is not known yet would lead nowhere.
         aliases = verdict.aliases if verdict else ()
@@ -309,7 +355,7 @@ class Puller:
 
     async def _in_thread(self, function: Callable[..., _T], *arguments: object) -> _T:
         """Run `function` in the thread for broker and store. When cancelled, wait for its end first."""
-        future = asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        future = asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, function, *arguments)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -319,11 +365,32 @@ class Puller:
             raise
 
 
-class _PageVisits:
-    """Whose turn it is to ask a feed's site for a page, and whether to go on asking."""
+class _Room:
+    """Room for so many bytes. One who asks for more than there is gets all of it, when nobody else is in."""
 
-    def __init__(self, at_once: int) -> None:
-        self.turn = asyncio.Semaphore(at_once)
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._left = asyncio.Condition()
+
+    @asynccontextmanager
+    async def taken(self, size: int) -> AsyncIterator[None]:
+        """Within, so much is taken; waits for it first."""
+        size = min(size, self._size)
+        async with self._left:
+            await self._left.wait_for(lambda: size <= self._free)
+            self._free -= size
+        try:
+            yield
+        finally:
+            self._free += size
+            async with self._left:
+                self._left.notify_all()
+
+
+class _PageVisits:
+    """Whether to go on asking a feed's site for pages."""
+
+    def __init__(self) -> None:
         self._failures = 0
 
     def failed(self) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from ingest.log import mask
 from ingest.storage import FeedState
 
 if TYPE_CHECKING:
@@ -122,8 +123,9 @@ def at_url(state: FeedState, url: str) -> FeedState:
     """The state that holds for a feed whose URL in the catalogue is `url`.
 
     Where that URL is another than before, what belonged to the old place is forgotten: validators, where it had moved,
-    and that it was failing or gone.
+    and that it was failing or gone. The state keeps the URL without its secrets, so that another password is no other URL.
     """
+    url = mask(url)
     if state.catalog_url in (None, url):
         return replace(state, catalog_url=url)
     return replace(

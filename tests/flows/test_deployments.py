@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,17 +14,19 @@ import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import temporary_settings
 
 from flows import deployments, pull
 from flows.errors import PrefectUnreachable
 from tests.flows.looking import articles, artifact, eventually, process, rss, write_catalog
 from tests.ingest.feeds.site import Site, answer
-from tests.ingest.pipeline import Pipeline
+from tests.ingest.keyword_coder import KeywordCoder
+from tests.ingest.pipeline import Pipeline, article
 
 pytestmark = pytest.mark.prefect
 
+NAMES = ["pull-feeds/pull", "maintain/maintain", "recode/recode", "export/export"]
 PROGRAM = [sys.executable, "-c", "from ingest.cli import main; main()", "flows"]
 YAML = Path(__file__).parents[2] / "deploy" / "prefect.yaml"
 # What a server adds by itself, and the version, which Prefect takes from the commit of the folder it is called in where that
@@ -100,7 +103,7 @@ def test_deploying_by_command_or_by_prefect_deploy_is_the_same_and_workers_run_i
     prefect_client: SyncPrefectClient, embedded: Pipeline, site: Site, tmp_path: Path
 ) -> None:
     names = deployments.deploy()
-    assert names == ["pull-feeds/pull", "maintain/maintain"]
+    assert names == NAMES
     by_command = {name: as_deployed(prefect_client, name) for name in names}
     for name in names:
         prefect_client.delete_deployment(prefect_client.read_deployment_by_name(name).id)
@@ -114,22 +117,46 @@ def test_deploying_by_command_or_by_prefect_deploy_is_the_same_and_workers_run_i
     assert by_command["pull-feeds/pull"]["work_pool_name"] == deployments.WORK_POOL
     assert by_command["pull-feeds/pull"]["limit"] == 1
 
+    assert by_command["recode/recode"]["schedules"] == []
+
+
+@pytest.mark.timeout(240)
+def test_runs_by_hand_and_for_days_gone_by_go_on_while_the_schedules_are_paused(
+    prefect_client: SyncPrefectClient, embedded: Pipeline, site: Site, tmp_path: Path
+) -> None:
+    deployments.deploy()
+    pause = ["deployment", "schedule", "pause", "--all"]
+    subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", *pause], check=True, capture_output=True)
+    pull_id = prefect_client.read_deployment_by_name("pull-feeds/pull").id
+    # The scheduler may be at work on what it read before the pause.
+    eventually(lambda: not waiting(prefect_client, pull_id), "nothing is scheduled")
     site.routes = {"/a": answer(rss("One", "Two"))}
     catalog = write_catalog(tmp_path / "feeds.toml", {"a": f"{site.url}/a"})
-    deployment = prefect_client.read_deployment_by_name("pull-feeds/pull")
-    parameters = {"feeds": str(catalog), "names": ["a"], "force": True}
-    asked = prefect_client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+    embedded.publish([article(1)])
+    embedded.work(KeywordCoder())
+    today = embedded.stored()[0].coded.date()
+    days = [str(today - timedelta(days=1)), str(today)]
+
+    def ask(name: str, **parameters: object) -> UUID:
+        deployment = prefect_client.read_deployment_by_name(name)
+        return prefect_client.create_flow_run_from_deployment(deployment.id, parameters=parameters).id
+
+    asked = [ask("export/export", day=day, folder=str(tmp_path / "exports")) for day in days]
+    asked.append(ask("pull-feeds/pull", feeds=str(catalog), names=["a"], force=True))
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", deployments.WORK_POOL, "--type", "process"]
     with process(worker, tmp_path / "worker.log"):
 
-        def ended() -> FlowRun | None:
-            run = prefect_client.read_flow_run(asked.id)
-            return run if run.state and run.state.is_final() else None
+        def ended() -> list[State[Any]] | None:
+            states = [run.state for run in map(prefect_client.read_flow_run, asked) if run.state]
+            return states if all(state.is_final() for state in states) else None
 
-        run = eventually(ended, "the worker's run")
-    assert run.state
-    assert run.state.message == "1 feeds pulled: 2 new and 0 updated articles"
-    assert len(articles(embedded)) == 2
+        states = eventually(ended, "the worker's runs", 180)
+    assert [state.message for state in states][2] == "1 feeds pulled: 2 new and 0 updated articles"
+    assert all(state.is_completed() for state in states), "those of one deployment wait for each other"
+    assert len(articles(embedded)) == 3
+    rows = [len((tmp_path / "exports" / f"events-{day}.csv").read_text().splitlines()) for day in days]
+    assert rows == [1, 1 + len(embedded.stored())]
+    assert not waiting(prefect_client, pull_id), "the schedules are still paused"
 
 
 def test_what_an_operator_has_paused_stays_paused_when_deployed_again(prefect_client: SyncPrefectClient) -> None:
@@ -138,12 +165,19 @@ def test_what_an_operator_has_paused_stays_paused_when_deployed_again(prefect_cl
         return {name: (each.paused, [schedule.active for schedule in each.schedules]) for name, each in found.items()}
 
     names = deployments.deploy()
-    assert pauses() == dict.fromkeys(names, (False, [True]))
+    assert names == NAMES
+    on, off = (False, [True]), (False, [False])
+    assert pauses() == {name: (False, []) if name == "recode/recode" else on for name in names}
     prefect_client.pause_deployment(prefect_client.read_deployment_by_name("pull-feeds/pull").id)
     pause = ["deployment", "schedule", "pause", "--all"]
     subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", *pause], check=True, capture_output=True)
     deployments.deploy()
-    assert pauses() == {"pull-feeds/pull": (True, [False]), "maintain/maintain": (False, [False])}
+    assert pauses() == {
+        "pull-feeds/pull": (True, [False]),
+        "maintain/maintain": off,
+        "recode/recode": (False, []),
+        "export/export": off,
+    }
 
 
 @pytest.mark.parametrize("command", ["serve", "deploy"])

@@ -11,7 +11,8 @@ from prefect.client.orchestration import SyncPrefectClient
 from flows import maintain
 from ingest.broker import Outgoing, PartitionLag
 from ingest.settings import Retention
-from ingest.storage import FeedState
+from ingest.storage import FeedState, Known
+from ingest.storage.values import Alias
 from tests.flows.looking import artifact
 from tests.ingest.keyword_coder import KeywordCoder
 from tests.ingest.pipeline import Pipeline, article
@@ -71,7 +72,7 @@ def test_maintenance_keeps_to_the_retention_and_reports_health(
     state = maintain.maintain(return_state=True)
 
     assert state.is_completed()
-    assert state.message == "1 texts emptied, 0 records pruned; 3 things to look at"
+    assert state.message == "1 texts emptied, 0 notes forgotten, 0 records pruned; 3 things to look at"
     assert {each.article_id: bool(each.text) for each in embedded.store.articles()} == {
         old.article_id: False,
         new.article_id: True,
@@ -81,6 +82,33 @@ def test_maintenance_keeps_to_the_retention_and_reports_health(
     rows, description = artifact(prefect_client, state.state_details.flow_run_id, maintain.ARTIFACT)
     assert sorted((row["what"], row["count"]) for row in rows) == [("dead letters", 1), ("feed failing", 3), ("lag", 1)]
     assert "lag 1 records; 1 dead letters in 24 hours" in description
+
+
+def test_notes_are_forgotten_once_they_have_served_their_time(embedded: Pipeline) -> None:
+    coded = [article(number) for number in range(3)]
+    embedded.publish(coded)
+    embedded.work(KeywordCoder())
+    embedded.publish([article(4)])
+    known = [Known(each.article_id, each.revision, each.content_hash, each.feed) for each in (*coded, article(4))]
+    embedded.store.remember(known, "", aliases=[Alias("guid", coded[0].article_id)])
+    before, events = embedded.store.known([each.article_id for each in known]), embedded.agreed()
+
+    def forgotten(**days: int) -> int:
+        off = {"codings": 0, "known": 0, "aliases": 0}
+        chosen = embedded.settings.model_copy(update={"retention": Retention(**(off | days))})
+        return maintain.forget.fn(embedded.store, embedded.broker, chosen, datetime.now(UTC) + timedelta(days=50))
+
+    assert forgotten() == 0, "0 keeps them for good"
+    assert forgotten(codings=60, known=60, aliases=60) == 0
+    assert forgotten(codings=40) == 3
+    assert forgotten(known=40) == 3, "the article that is not coded yet is known from here alone"
+    assert embedded.store.known([each.article_id for each in known]) == before
+    assert forgotten(aliases=40) == 1
+    embedded.work(KeywordCoder())
+    embedded.publish(coded)  # published again, as by a puller that lost its memory
+    embedded.work(KeywordCoder())
+    after = embedded.agreed()
+    assert {name: event for name, event in after.items() if name in events} == events
 
 
 def test_the_embedded_log_is_pruned_of_what_is_old_and_read(embedded: Pipeline) -> None:

@@ -21,6 +21,8 @@ class StandIn(KeywordCoder):
         return super().events(text, title or "", min_confidence)
 
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):  # the latter in the worker processes that the first one starts
     models.Coder = StandIn  # type: ignore[assignment, misc]
+
+if __name__ == "__main__":
     main()

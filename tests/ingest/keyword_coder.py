@@ -37,11 +37,13 @@ class KeywordCoder:
     """One event for each keyword. Takes `seconds` for each article; words in the text say when to fail.
 
     `POISON` always raises, `BATCHPOISON` in a batch only, `FLAKY` in a batch and at the first two tries alone, `CURSED`
-    like it at every try.
+    like it at every try. `LETHAL` ends the process as a crash of native code does, `SLOW` takes
+    `slow_seconds`.
     """
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, seconds: float = 0.0, slow_seconds: float = 0.0) -> None:
         self.seconds = seconds
+        self.slow_seconds = slow_seconds
         self.alone: list[str] = []
 
     def code_many(self, articles: Iterable[Article], *, min_confidence: float | None = None) -> Iterator[list[Event]]:
@@ -73,7 +75,9 @@ class KeywordCoder:
     def events(self, text: str, title: str = "", min_confidence: float | None = None) -> list[Event]:
         """What is found, whatever the text says about failing."""
         log.debug("coding")
-        time.sleep(self.seconds)
+        if "LETHAL" in text:
+            os.abort()
+        time.sleep(self.slow_seconds if "SLOW" in text else self.seconds)
         found = [*_find("title", title), *_find("text", text)]
         return [event for event in found if event.confidence >= (min_confidence or 0.0)]
 

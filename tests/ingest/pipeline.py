@@ -154,10 +154,15 @@ class Workers:
     """`tests.ingest.driver` as a process, with what it writes."""
 
     def __init__(
-        self, settings: Settings, count: int = 1, once: bool = False, seconds: float = 0.0, kill_after_apply: int = 0
+        self,
+        settings: Settings,
+        count: int = 1,
+        once: bool = False,
+        seconds: float = 0.0,
+        kill_after_apply: int = 0,
+        root: Path = Path(__file__).parents[2],
     ) -> None:
         command = [sys.executable, "-m", "tests.ingest.driver", str(count), str(int(once)), str(kill_after_apply)]
-        root = Path(__file__).parents[2]
         environment = {SECONDS: str(seconds), "PYTHONPATH": str(root), "CONFLICTWIRE_LOG": "json"}
         self.process = subprocess.Popen(
             command,

@@ -19,9 +19,9 @@ from tests.ingest.command import call, finish, record, settings_environment, sta
 from tests.ingest.storage.samples import BARE, EVENT, article, coding
 
 COMMANDS = (
-    "run", "pull", "worker", "tail", "code", "events", "articles", "export", "recode", "evaluate", "doctor", "schema",
-    "version", "feeds add", "feeds list", "feeds check", "feeds import", "feeds export", "feeds disable", "dead list",
-    "dead show", "dead replay", "flows serve", "flows deploy",
+    "run", "pull", "worker", "tail", "code", "events", "articles", "export", "recode", "evaluate", "doctor", "migrate",
+    "schema", "version", "feeds add", "feeds list", "feeds check", "feeds import", "feeds export", "feeds disable",
+    "dead list", "dead show", "dead replay", "flows serve", "flows deploy",
 )  # fmt: skip
 
 
@@ -33,6 +33,15 @@ def test_every_command_says_in_a_sentence_what_it_does_and_gives_an_example(comm
     assert sentence.endswith(".")
     assert "Example" in answer.out
     assert f"conflictwire {command}" in answer.out or f"| conflictwire {command}" in answer.out
+
+
+def test_migrate_makes_tables_and_topics_and_may_be_called_again(tmp_path: Path) -> None:
+    environment = settings_environment(tmp_path)
+    for _ in range(2):
+        answer = call("migrate", environment=environment)
+        assert answer.code == 0, answer.err
+        assert "topics articles, events, articles.dead" in answer.err
+    assert "warn" not in [line.split()[0] for line in call("doctor", environment=environment).lines if "broker" in line]
 
 
 @pytest.mark.parametrize("path", pages())

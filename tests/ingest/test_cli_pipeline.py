@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import signal
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import models
-from ingest.broker import Outgoing
+from ingest.broker import Outgoing, Record
+from ingest.dead import as_letter, bury, without_value
 from models.errors import ModelError
 from tests.ingest.cli_driver import StandIn
 from tests.ingest.command import Answer, call, finish, start
@@ -86,12 +88,6 @@ def test_a_worker_of_another_group_reads_everything_again(embedded: Pipeline) ->
     for group in ("coders", "others"):
         answer = finish(start(embedded.settings, "worker", "--once", "--group", group))
         assert re.search(r"worker ended.* articles=1", answer.err), answer.err
-
-
-def test_several_workers_end_with_1_when_they_cannot_read_their_weights(embedded: Pipeline) -> None:
-    answer = finish(start(embedded.settings, "worker", "--workers", "2", "--once", "--model", "no-such-folder"))
-    assert answer.code == 1
-    assert "no-such-folder" in answer.err
 
 
 class Improved(StandIn):
@@ -204,6 +200,7 @@ def test_dead_letters_can_be_listed_shown_and_filtered(poisoned: Path) -> None:
     assert "\x1b" not in shown.out
     whole = json.loads(cli(poisoned, "dead", "show", letters["read"]["id"], "--format", "json").out)
     assert whole["value"] == "\ufffd not json"
+    assert base64.b64decode(whole["value_base64"]) == b"\xff not json"
 
 
 def test_a_letter_that_is_not_there_is_an_error(poisoned: Path) -> None:
@@ -219,3 +216,35 @@ def test_letters_can_be_replayed_one_some_or_all(embedded: Pipeline, poisoned: P
     assert "2 articles published again" in cli(poisoned, "dead", "replay", "--all").err
     assert embedded.left() == 4
     assert cli(poisoned, "dead", "replay", "--all", ids[0]).code == 2
+    assert cli(poisoned, "dead", "replay").code == 2
+    assert cli(poisoned, "dead", "replay", "--stage", "nowhere").code == 2
+    missing = cli(poisoned, "dead", "replay", ids[0], "0-999")
+    assert (missing.code, embedded.left()) == (1, 4)
+    assert "no dead letter '0-999'" in missing.err
+
+
+def test_a_replay_can_be_tried_dry_and_tell_its_letters_in_json(embedded: Pipeline, poisoned: Path) -> None:
+    dry = cli(poisoned, "dead", "replay", "--feed", "feed-2", "--dry-run")
+    assert (dry.code, dry.out) == (0, "")
+    assert "code, ValueError: poison" in dry.err
+    assert "1 articles would be published again" in dry.err
+    assert embedded.left() == 0
+    assert "no dead letters match" in cli(poisoned, "dead", "replay", "--until", "2020-01-01").err
+    told = cli(poisoned, "dead", "replay", "--all", "--format", "json")
+    assert sorted((line["stage"], line["feed"], line["replayed"]) for line in map(json.loads, told.lines)) == [
+        ("code", "feed-2", True),
+        ("read", None, True),
+    ]
+    assert embedded.left() == 2
+    # Both fail again, and come back with their history: each is now replayed once, from its last letter.
+    embedded.work(StandIn())
+    assert len(cli(poisoned, "dead", "list", "--topic", "articles", "--format", "json").lines) == 4
+    assert "2 articles published again" in cli(poisoned, "dead", "replay", "--all").err
+
+
+def test_a_letter_whose_record_is_gone_ends_a_replay_with_1(embedded: Pipeline) -> None:
+    buried = bury(Record("articles", 0, 3, b"k", b"x" * 10), "read", ValueError("v"))
+    embedded.publish([as_letter(without_value(buried), "articles.dead"), as_letter(buried, "articles.dead")])
+    answer = cli(embedded.settings.data_dir, "dead", "replay", "--all")
+    assert answer.code == 1
+    assert "1 articles published again; 1 cannot be" in answer.err

@@ -1,12 +1,16 @@
-"""`conflictwire code` with the shipped weights: whatever comes in, an answer a line, and offsets that cut what they say."""
+"""The program as it is installed, with a network: whatever comes in, an answer a line, and offsets that cut what they say."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from tests.ingest.command import call
+from tests.ingest.command import call, settings_environment
+from tests.ingest.pipeline import Pipeline, article
 
 REPORT = "Rebels shelled the town of Goma on Friday, killing at least 12 civilians, officials said."
 TEXTS = [
@@ -51,3 +55,14 @@ def test_every_text_is_answered_and_every_offset_cuts_what_it_says() -> None:
     for request, each in zip(requests, answers, strict=True):
         for span in spans(each["events"]):
             assert str(request[span["field"]])[span["start"] : span["end"]] == span["text"]
+
+
+def test_several_workers_end_with_1_when_they_cannot_read_their_weights(embedded: Pipeline) -> None:
+    embedded.publish([article(1)])
+    program = Path(sys.executable).with_name("conflictwire")
+    command = [program, "worker", "--workers", "2", "--once", "--model", "no-such-folder"]
+    environment = settings_environment(embedded.settings)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 1
+    assert "no-such-folder" in ended.stderr
+    assert embedded.left() == 1

@@ -20,6 +20,7 @@ from ingest.dead import (
     as_replay,
     bury,
     find_dead,
+    last_letters,
     list_dead,
     read_letter,
     replay,
@@ -95,8 +96,9 @@ def test_neither_messages_nor_histories_grow_without_bound() -> None:
 
 
 def test_a_letter_without_its_value_says_how_large_it_was() -> None:
-    letter = without_value(bury(record(value=b"x" * 123_456), "read", RecordError("too large")))
-    assert letter.value == b""
+    large = bury(record((("x", b"y" * 10_000),), b"x" * 123_456, key=b"k" * 10_000), "read", RecordError("too large"))
+    letter = without_value(large)
+    assert (letter.value, letter.headers, letter.key) == (b"", (), b"k" * 1_000)
     assert "too large" in letter.failure.message
     assert "123456 bytes" in letter.failure.message
 
@@ -135,7 +137,11 @@ def test_whatever_stands_in_headers_can_be_read_shown_and_buried(
     assert read_letter(delivered(as_letter(buried, "articles.dead"))).failure == buried.failure
 
 
-LETTER = read_letter(delivered(as_letter(bury(record(), "code", ValueError("v")), "articles.dead")))
+LETTER = read_letter(
+    delivered(
+        as_letter(bury(record(value=b'{"feed": "sahel", "schema": 9}'), "code", ValueError("v")), "articles.dead")
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +157,15 @@ LETTER = read_letter(delivered(as_letter(bury(record(), "code", ValueError("v"))
         (DeadFilter(since=datetime(2023, 1, 1, tzinfo=UTC)), True),
         (DeadFilter(since=datetime(2026, 1, 1, tzinfo=UTC)), False),
         (DeadFilter(stage="code", exception="OSError"), False),
+        (DeadFilter(until=datetime(2026, 1, 1, tzinfo=UTC)), True),
+        (DeadFilter(until=datetime.fromtimestamp(1_700_000_000, UTC)), False),
+        (DeadFilter(feed="sahel"), True),
+        (DeadFilter(feed="sahe"), False),
+        (DeadFilter(topic="articles"), True),
+        (DeadFilter(topic="events"), False),
+        (DeadFilter(letter_ids=frozenset({"2-0"})), True),
+        (DeadFilter(letter_ids=frozenset({"2-1"})), False),
+        (DeadFilter(article_id="\ud800"), False),
     ],
 )
 def test_letters_can_be_filtered(wanted: DeadFilter, passes: bool) -> None:
@@ -189,7 +204,10 @@ def test_letters_can_be_listed_found_and_replayed(broker: Broker, settings: Sett
     assert len({letter.letter_id for letter in listed}) == 250
     some = list(list_dead(broker, settings, DeadFilter(stage="read")))
     assert len(some) == 125
-    assert find_dead(broker, settings, some[0].letter_id) == some[0]
+    assert find_dead(broker, settings, [some[0].letter_id]) == some[:1]
+    assert {letter.letter_id for letter in find_dead(broker, settings, [letter.letter_id for letter in some])} == {
+        letter.letter_id for letter in some
+    }
 
     assert replay(broker, some) == 125
     reader = broker.reader("articles", "earliest")
@@ -204,7 +222,7 @@ def test_letters_can_be_listed_found_and_replayed(broker: Broker, settings: Sett
 
 def test_a_letter_that_is_not_there_is_named(broker: Broker, settings: Settings) -> None:
     with pytest.raises(RecordError, match="no dead letter '0-99'"):
-        find_dead(broker, settings, "0-99")
+        find_dead(broker, settings, ["0-99"])
 
 
 def test_letters_with_nowhere_to_return_to_are_passed_over(
@@ -213,6 +231,27 @@ def test_letters_with_nowhere_to_return_to_are_passed_over(
     producer = broker.producer()
     producer.send([Outgoing("articles.dead", b"k", b"written by hand")])
     producer.close()
-    published(broker, [without_value(bury(record(), "read", ValueError("v"))), bury(record(), "read", ValueError("v"))])
-    assert replay(broker, list_dead(broker, settings)) == 1
+    tombstone = bury(record(value=b"", offset=8), "read", ValueError("v"))
+    published(broker, [without_value(bury(record(), "read", ValueError("v"))), tombstone])
+    sent: list[int] = []
+    assert replay(broker, list_dead(broker, settings), sent.append) == 1
     assert sum("not replayed" in message for message in caplog.messages) == 2
+    assert sent[-1] == 1
+
+
+def test_a_record_that_failed_again_is_replayed_from_its_last_letter_only(broker: Broker, settings: Settings) -> None:
+    first = bury(record(offset=1), "code", ValueError("one"))
+    second = bury(delivered(as_replay(first), offset=5), "code", ValueError("two"))
+    third = bury(delivered(as_replay(second), offset=9), "store", ValueError("three"))
+    other = bury(record(offset=2), "code", ValueError("other"))
+    published(broker, [first, second, third, other])
+    last = last_letters(broker, settings, DeadFilter())
+    assert sorted(letter.failure.message for letter in last) == ["other", "three"]
+    # The one that failed elsewhere in the end is not among those that fail in the coder.
+    coding = last_letters(broker, settings, DeadFilter(stage="code"))
+    assert [letter.failure.message for letter in coding] == ["other"]
+
+
+@pytest.mark.parametrize("value", [VALUE, b"", b"[" * 100_000, b'{"feed": 1}', b'{"feed": "\\ud800"}', b"null"])
+def test_the_feed_of_a_record_that_tells_none_is_unknown(value: bytes) -> None:
+    assert bury(record(value=value), "read", ValueError("v")).feed is None

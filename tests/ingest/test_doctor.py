@@ -11,7 +11,7 @@ import pytest
 
 import models
 from ingest.broker import Outgoing, Record
-from ingest.doctor import Difference, Published, agreement, compare, examine, judge, published_events
+from ingest.doctor import Difference, Published, agreement, compare, examine, judge, published_events, skew
 from ingest.errors import SettingsError
 from ingest.records import EventRecord
 from ingest.settings import Settings, Topics
@@ -158,6 +158,29 @@ def test_of_many_events_a_sample_is_compared(embedded: Pipeline, monkeypatch: py
     finding = agreement(embedded.broker, embedded.store, embedded.settings)
     assert finding.status == "ok"
     assert "one in 5 compared" in finding.says
+    whole = agreement(embedded.broker, embedded.store, embedded.settings, full=True)
+    assert whole.says == "store and topic hold the same 50 events"
+
+
+def test_in_full_the_one_difference_is_found_wherever_it_is(
+    embedded: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.doctor._COMPARED", 10)
+    embedded.publish([article(number) for number in range(20)])
+    embedded.work(StandIn())
+    embedded.publish([Outgoing(embedded.settings.topics.events, b"a", record().to_json())])
+    finding = agreement(embedded.broker, embedded.store, embedded.settings, full=True)
+    assert finding.status == "fail"
+    assert "1 on the topic and not in the store" in finding.says
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "says"), [(0.2, "ok", "within"), (60, "warn", "60 s ahead"), (-60, "warn", "60 s behind")]
+)
+def test_a_clock_that_differs_from_the_database_is_a_warning(seconds: float, status: str, says: str) -> None:
+    finding = skew(seconds)
+    assert finding.status == status
+    assert says in finding.says
 
 
 def test_topics_of_other_names_are_looked_at(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tests.ingest.pipeline import Pipeline
 
 FIRST_PULL = datetime(2026, 11, 24, 1, tzinfo=UTC)
 SECOND_PULL = FIRST_PULL + timedelta(hours=1)
+# Four of the twelve sample feeds; the first changes between the pulls.
+BOTH_WAYS = ("harbour-wire", "sahel-courier", "levant-ledger", "bay-of-bengal-mail")
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +46,9 @@ def pull(pipeline: Pipeline, feeds: Sequence[Feed], now: datetime) -> Counter[st
     return counts
 
 
-def go_all_the_way(pipeline: Pipeline, server: SampleServer, coder: ArticleCoder, now: datetime) -> Counter[str]:
+def go_all_the_way(pipeline: Pipeline, feeds: Sequence[Feed], coder: ArticleCoder, now: datetime) -> Counter[str]:
     """Pull what there is now and work until all of it is coded."""
-    counts = pull(pipeline, load_catalog(server.catalog_path), now)
+    counts = pull(pipeline, feeds, now)
     stats = pipeline.work(coder)
     assert stats.dead == 0
     assert stats.articles == counts["new"] + counts["updated"]
@@ -73,7 +75,8 @@ def comparable(events: Sequence[EventRecord]) -> list[dict[str, object]]:
 
 def test_feeds_become_events_in_the_store_and_on_the_topic(embedded: Pipeline, coder: Coder) -> None:
     with SampleServer() as server:
-        counts = go_all_the_way(embedded, server, coder, FIRST_PULL)
+        feeds = load_catalog(server.catalog_path)
+        counts = go_all_the_way(embedded, feeds, coder, FIRST_PULL)
         assert counts["failed"] == 0
         assert counts["ok"] == len(FEEDS)
         assert counts["new"] >= 80
@@ -91,14 +94,9 @@ def test_feeds_become_events_in_the_store_and_on_the_topic(embedded: Pipeline, c
         found = [each for each in reported if any(is_that(each, event) for event in events)]
         assert len(found) * 3 > len(reported)
 
-        again = go_all_the_way(embedded, server, coder, FIRST_PULL)
+        again = go_all_the_way(embedded, feeds, coder, FIRST_PULL)
         assert (again["new"], again["updated"]) == (0, 0)
         assert list(embedded.agreed().values()) == events
-
-        server.advance()
-        edited = go_all_the_way(embedded, server, coder, SECOND_PULL)
-        assert edited["updated"] > 0
-        embedded.agreed()
 
 
 @pytest.mark.kafka
@@ -106,10 +104,12 @@ def test_feeds_become_events_in_the_store_and_on_the_topic(embedded: Pipeline, c
 def test_both_ways_give_the_same_events(embedded: Pipeline, servers: Pipeline, coder: Coder) -> None:
     with SampleServer() as server:
         # The same server for both: its port is part of the articles' addresses.
+        feeds = [feed for feed in load_catalog(server.catalog_path) if feed.name in BOTH_WAYS]
         for now in (FIRST_PULL, SECOND_PULL):
-            small, large = (go_all_the_way(each, server, coder, now) for each in (embedded, servers))
+            small, large = (go_all_the_way(each, feeds, coder, now) for each in (embedded, servers))
             assert small == large
             server.advance()
+        assert small["updated"] > 0
     embedded.agreed()
     servers.agreed()
     assert embedded.events()

@@ -6,16 +6,19 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import KafkaProducer
 
-from ingest.broker import Broker, Consumer, Outgoing, Record
+from ingest.broker import Broker, Consumer, Outgoing, Record, open_broker
+from ingest.broker.embedded import EmbeddedBroker
 from ingest.dead import DeadLetter, as_letter, bury, replay
 from ingest.errors import BrokerUnavailable, Fenced, RecordTooLarge, ServerUnreachable, StoreUnavailable
-from ingest.records import Article, EventRecord
+from ingest.records import Article, EventRecord, parse_article
 from ingest.settings import Topics
 from ingest.storage import Coding, Store
 from ingest.worker import (
@@ -27,6 +30,7 @@ from ingest.worker import (
     Batch,
     End,
     backoff,
+    code_records,
     next_size,
     outputs,
     parts,
@@ -34,6 +38,7 @@ from ingest.worker import (
     read,
     reasons,
     run_worker,
+    store_codings,
     too_large,
 )
 from models.errors import ModelError
@@ -64,6 +69,32 @@ POISON: dict[str, tuple[bytes, str]] = {
     "deep nesting": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "recursion limit"),
     "lone surrogate": (altered(title="A").replace(b'"A"', b'"\\ud800"'), "hex escape"),
     "ten megabytes": (altered(text="x" * 10_000_000), f"more than {MAX_ARTICLE}"),
+    "deep nesting of a field that nobody reads": (
+        altered(extra=0).replace(b'"extra": 0', b'"extra": ' + b"[" * 100_000 + b"]" * 100_000),
+        "recursion limit",
+    ),
+    "huge number": (
+        altered(revision=7).replace(b'"revision": 7', b'"revision": 1' + b"0" * 5_000),
+        "number out of range",
+    ),
+    "number beyond floats": (altered(revision=7).replace(b'"revision": 7', b'"revision": 1e999'), "revision"),
+    "not a number": (altered(published=0).replace(b'"published": 0', b'"published": NaN'), "published"),
+    "id too long": (altered(article_id="x" * 65), "article_id"),
+    "byte order mark": (b"\xef\xbb\xbf" + altered(), "expected value"),
+    "two objects": (altered() + altered(), "trailing characters"),
+    "NUL bytes": (b"\x00" * 100, "expected value"),
+    "gzip": (b"\x1f\x8b\x08\x00\x00", "expected value"),
+}
+
+# Odd, but articles: each is coded.
+ODD: dict[str, bytes] = {
+    "a field twice": altered(title="", article_id="odd-twice").replace(
+        b'"title": ""', b'"title": 1, "title": "Police killed 1"'
+    ),
+    "NUL": altered(title="Police killed 1\x00", article_id="odd-nul"),
+    "controls": altered(title="Police killed 1 \x1b[2J\u202e\ufeff", article_id="odd-controls"),
+    "many fields": altered(article_id="odd-fields", **{f"x{n}": n for n in range(20_000)}),
+    "beyond unicode": altered(title="Police killed 1 \U0010ffff\ue000\ufffe", article_id="odd-noncharacters"),
 }
 
 
@@ -147,7 +178,7 @@ def test_events_that_no_topic_would_take_are_known_before_they_are_stored() -> N
 def test_outputs_are_events_by_article_and_letters_in_the_order_read() -> None:
     topics = Topics()
     letter = bury(record(b"x"), "read", ValueError("v"))
-    assert outputs([letter, [], letter], topics) == [as_letter(letter, "articles.dead")] * 2
+    assert outputs([record(b"x")] * 3, [letter, [], letter], topics) == [as_letter(letter, "articles.dead")] * 2
 
 
 # --- on a real broker and store ---
@@ -202,13 +233,15 @@ def test_poison_ends_among_the_dead_and_harms_no_other(pipeline: Pipeline) -> No
     coders = [article(101, "BATCHPOISON killed 2."), article(102, "FLAKY killed 3.")]
     lost = [article(100, "POISON killed 1."), article(104, "CURSED killed 1.")]
     huge = article(103, f"Rebels killed {'x' * 900_000}.")
-    pipeline.publish([*good[:10], *bad, *good[10:20], *lost, *coders, huge, *good[20:]])
+    odd = [Outgoing(pipeline.settings.topics.articles, None, value) for value in ODD.values()]
+    pipeline.publish([*good[:10], *bad, *good[10:20], *lost, *coders, huge, *odd, *good[20:]])
 
     stats = pipeline.work(KeywordCoder())
-    assert (stats.articles, stats.dead) == (32, len(bad) + 3)
+    assert (stats.articles, stats.dead) == (32 + len(odd), len(bad) + 3)
+    coded = [*good, *coders, *map(parse_article, ODD.values())]
     events = pipeline.agreed().values()
-    assert {event.article.article_id for event in events} == {each.article_id for each in [*good, *coders]}
-    assert len(events) == expected([*good, *coders])
+    assert {event.article.article_id for event in events} == {each.article_id for each in coded}
+    assert len(events) == expected(coded)
 
     letters = pipeline.dead()
     assert sorted(letter.value for letter in letters if letter.key == b"bad") == sorted(
@@ -225,6 +258,42 @@ def test_poison_ends_among_the_dead_and_harms_no_other(pipeline: Pipeline) -> No
         letters
     )
     assert pipeline.left() == 0
+
+
+class NoText(str):
+    """A header's name that no UTF-8 is behind, as a producer in another language may send it."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:  # type: ignore[override]
+        return b"\xff\xfe"
+
+
+@pytest.mark.kafka
+@pytest.mark.postgres
+def test_records_of_other_producers_harm_no_other_either(servers: Pipeline) -> None:
+    """What our own producers cannot write: no value, a header's name that is no text, headers as large as the topic takes."""
+    topic = servers.settings.topics.articles
+    address = servers.settings.broker.removeprefix("kafka://")
+    producer = KafkaProducer(bootstrap_servers=address, max_request_size=16 * 1024 * 1024)
+    for value, headers in [
+        (None, []),
+        (b"1", [(NoText("x"), b"v")]),
+        (b"2", [("x", b"v" * (16 * 1024 * 1024 - 200))]),
+        (b"3", [("attempts", b"\xff"), ("history", b"{"), ("history", b"[" * 10_000), ("", b"")]),
+        (article(1).to_json(), [(NoText("x"), b"v")]),
+    ]:
+        producer.send(topic, value, b"k", headers=headers, partition=0).get(60)
+    producer.close()
+    stats = servers.work(KeywordCoder())
+    assert (stats.articles, stats.dead) == (1, 4)
+    assert len(servers.agreed()) == expected([article(1)])
+    letters = sorted(servers.dead(), key=lambda letter: letter.failure.offset)
+    assert [letter.value for letter in letters] == [b"", b"1", b"", b"3"]
+    assert "too large for a dead letter" in letters[2].failure.message
+    assert letters[3].failure.attempts == 1
+    # The tombstone may return, what was too large cannot.
+    assert replay(servers.broker, letters) == 3
 
 
 def test_one_poison_article_is_coded_alone_and_its_predecessors_are_not(embedded: Pipeline) -> None:
@@ -384,6 +453,44 @@ def test_without_once_a_server_is_waited_for_until_told_to_stop(embedded: Pipeli
     store.close()
     assert stats.retries > 3 * ONCE_ATTEMPTS
     assert embedded.left() == 1
+
+
+@pytest.fixture(params=["embedded", pytest.param("servers", marks=[pytest.mark.kafka, pytest.mark.postgres])])
+def hurried(request: pytest.FixtureRequest) -> tuple[Pipeline, float]:
+    """A pipeline whose members must poll every few seconds, and a time of coding that is much longer."""
+    found: Pipeline = request.getfixturevalue(request.param)
+    if request.param == "embedded":
+        found.broker = EmbeddedBroker(found.settings.embedded_path, lease=1.0, max_poll=1.0)
+        return found, 5.0
+    kafka = found.settings.kafka.model_copy(update={"max_poll_interval": 6.0})
+    found.settings = found.settings.model_copy(update={"kafka": kafka})
+    found.broker = open_broker(found.settings)
+    return found, 15.0
+
+
+def test_coding_longer_than_the_poll_interval_is_neither_fenced_nor_done_twice(hurried: tuple[Pipeline, float]) -> None:
+    pipeline, seconds = hurried
+    quick = [article(number) for number in range(1, 20)]
+    pipeline.publish([article(0, "SLOW killed 1."), *quick])
+    # The other of the group would take the partitions over.
+    coders = [KeywordCoder(slow_seconds=seconds) for _ in range(2)]
+    slow_ones: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        done = list(
+            pool.map(
+                lambda coder: pipeline.work(
+                    coder,
+                    on_batch=lambda batch: slow_ones.extend(
+                        each.article_id for each in batch.articles if "SLOW" in each.text
+                    ),
+                ),
+                coders,
+            )
+        )
+    assert [stats.fenced for stats in done] == [0, 0]
+    assert slow_ones == ["article-00000"]
+    assert sum(stats.articles for stats in done) == 20
+    assert len(pipeline.agreed()) == 1 + expected(quick)
 
 
 class FaultyBroker:
@@ -565,3 +672,18 @@ def test_the_time_of_coding_is_the_worker_s(embedded: Pipeline) -> None:
     embedded.publish([article(1)])
     embedded.work(KeywordCoder())
     assert all(before <= event.coded <= datetime.now(UTC) for event in embedded.agreed().values())
+
+
+def test_what_was_buried_first_stays_buried_though_a_zombie_can_code_it(pipeline: Pipeline) -> None:
+    pipeline.publish([article(1)])
+    consumer = pipeline.broker.consumer([pipeline.settings.topics.articles], pipeline.settings.group)
+    while not (records := consumer.poll(1, 1.0)):
+        pass
+    # Coded by one that falls asleep before it stores; buried and published by the next; then the sleeper wakes.
+    late = code_records(KeywordCoder(), records, None, threading.Event())
+    letters = store_codings(pipeline.store, records, [bury(records[0], "code", MemoryError("once"))])
+    consumer.commit(records, outputs(records, letters, pipeline.settings.topics))
+    assert store_codings(pipeline.store, records, late) == letters
+    consumer.close()
+    assert pipeline.agreed() == {}
+    assert [letter.failure.exception for letter in pipeline.dead()] == ["MemoryError"]

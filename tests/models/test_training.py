@@ -1,7 +1,6 @@
 """Training from sentences to weights that the coder loads, as docs/training.md shows it."""
 
 import json
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,10 +14,7 @@ from models.errors import ModelError
 from models.evaluate import evaluate
 from models.training.data import CORPUS
 
-pytestmark = pytest.mark.skipif(
-    find_spec("torch") is None and os.environ.get("CI") != "true",
-    reason="training needs torch: make .venv/train",
-)
+pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="training needs torch: make .venv/train")
 
 
 @pytest.fixture(scope="module")

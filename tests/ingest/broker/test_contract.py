@@ -387,6 +387,24 @@ def test_a_member_that_lost_its_partitions_is_fenced(make_place: MakePlace) -> N
     assert values(read_all(place, target)) == list(range(15))
 
 
+def test_a_member_that_keeps_in_touch_can_work_longer_than_the_poll_interval(make_place: MakePlace) -> None:
+    place = make_place(max_poll=1.5, session=1.5)
+    source, target, group = place.topic(), place.topic(), place.name()
+    place.publish(source, 10)
+    slow = place.consumer([source], group)
+    polled = poll_until(slow, 10)
+    # More than was polled: nothing of it may be passed over by keeping in touch.
+    place.publish(source, 5, start=10)
+    busy_until = time.monotonic() + 5.0
+    while time.monotonic() < busy_until:
+        slow.keep()
+        time.sleep(0.2)
+    slow.commit(polled, copies(polled, target))
+    rest = poll_until(slow, 5)
+    slow.commit(rest, copies(rest, target))
+    assert values(read_all(place, target)) == list(range(15))
+
+
 # Topics and lag
 
 
