@@ -63,7 +63,7 @@ class KafkaServer:
     """One Kafka with a port and a data folder of its own, which it keeps when it is killed and started again.
 
     `properties` are added to the server's; `listener` names the protocol of the clients' listener; `scram` are users with
-    their passwords, for a listener with SASL.
+    their passwords, for a listener with SASL, kept for `mechanism`.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class KafkaServer:
         properties: Mapping[str, str] | None = None,
         listener: str = "PLAINTEXT",
         scram: Mapping[str, str] | None = None,
+        mechanism: str = "SCRAM-SHA-256",
     ) -> None:
         self.port, controller = free_ports(2)
         self.folder = Path(tempfile.mkdtemp(prefix="conflictwire-kafka-"))
@@ -118,7 +119,7 @@ class KafkaServer:
         self._config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         self._log4j = self.folder / "log4j2.properties"
         self._log4j.write_text(LOG4J)
-        users = [f"SCRAM-SHA-256=[name={name},password={password}]" for name, password in (scram or {}).items()]
+        users = [f"{mechanism}=[name={name},password={password}]" for name, password in (scram or {}).items()]
         subprocess.run(
             self._java(
                 "kafka.tools.StorageTool",

@@ -30,6 +30,8 @@ QUIET = {
     # Schedules of a few seconds must become runs within a few seconds.
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+    # Runs that wait for each other try again after a second, not after thirty.
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1",
 }
 
 
