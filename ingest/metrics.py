@@ -88,6 +88,9 @@ JOINED = Gauge(
 )
 LAG = Gauge("conflictwire_consumer_lag", "Records the group has yet to read.", ["topic", "partition"], registry=WATCHED)
 FEEDS = Gauge("conflictwire_feeds", "Feeds of the catalogue.", ["publisher", "state"], registry=WATCHED)
+DEATHS = Counter(
+    "conflictwire_worker_deaths", "Workers of several that died and were replaced.", ["cause"], registry=WATCHED
+)
 BUILD = Gauge("conflictwire_build_info", "Always 1.", ["version", "model"], registry=WATCHED)
 
 _newest = 0.0

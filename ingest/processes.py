@@ -19,11 +19,11 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
 from ingest import log as logs
+from ingest import metrics
 from ingest.broker import open_broker
 from ingest.crashes import CrashNotes
 from ingest.errors import StoreUnavailable
 from ingest.health import Serving, environment
-from ingest.metrics import progress
 from ingest.settings import Settings
 from ingest.storage import Store
 from ingest.worker import CRASHED, ArticleCoder, Batch, Retry, backoff, chance, reasons, run_worker
@@ -151,7 +151,7 @@ def _work(
     stop, notes = threading.Event(), CrashNotes(settings.data_dir)
     with closing(notes), stopping(stop, notes=notes) as stopped:
         try:
-            progress("worker")
+            metrics.progress("worker")
             coder = load(settings, workers)
             log.info("worker started", extra={"pid": os.getpid(), "group": settings.group})
             store = _open_store(settings, once, stop)
@@ -250,6 +250,8 @@ class _Parent:
         self._arguments = (os.getpid(), logging.getLogger("ingest").level, settings, count, once, load, on_batch)
         self._context = multiprocessing.get_context("spawn")
         self._stop = threading.Event()
+        for cause in ("exception", "signal"):
+            metrics.DEATHS.labels(cause)  # from 0, so that the first one shows as an increase
 
     def run(self) -> int:
         """The exit code: of the signal that ended it all, or the first that a worker ended with and is not 0."""
@@ -289,6 +291,7 @@ class _Parent:
     def _start_again(self, seat: _Seat) -> None:
         seat.deaths = 1 if time.monotonic() - seat.since > _STEADY else seat.deaths + 1
         delay = backoff(seat.deaths, chance())
+        metrics.DEATHS.labels("exception" if seat.process.exitcode == CRASHED else "signal").inc()
         log.error("worker died", extra={"worker": seat.process.pid, "exit": seat.process.exitcode, "again_in": delay})
         if not self._stop.wait(delay):
             seat.process, seat.since = self._start(seat.number), time.monotonic()

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.prefect, pyte
 FEED = "sahel-courier"
 PORT = 8000
 # As an operator would write them to .env: small, and soon.
-VARIABLES = {"PROFILE": "fast", "PULL_EVERY_SECONDS": "20", "KAFKA_HEAP_OPTS": "-Xmx512m", "WORKERS": "2"}
+VARIABLES = {"PROFILE": "fast", "PULL_EVERY_SECONDS": "40", "KAFKA_HEAP_OPTS": "-Xmx512m", "WORKERS": "2"}
 # What only a test needs: feeds on a private address, and a Prefect worker that looks more often than every ten seconds.
 EXTRA = {
     "CONFLICTWIRE_FETCH__ALLOW_PRIVATE": "true",

@@ -30,7 +30,7 @@ from tests.ingest.pipeline import Pipeline
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
+def eventually(look: Callable[[], T | None], what: str, seconds: float = 180.0) -> T:
     """What `look` finds in the end; fails when it has found nothing (None, empty) for so long."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

@@ -24,7 +24,7 @@ from tests.ingest.feeds.site import Site, answer
 from tests.ingest.keyword_coder import KeywordCoder
 from tests.ingest.pipeline import Pipeline, article
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(300)]
 
 NAMES = ["pull-feeds/pull", "maintain/maintain", "recode/recode", "export/export"]
 PROGRAM = [sys.executable, "-c", "from ingest.cli import main; main()", "flows"]
@@ -120,7 +120,6 @@ def test_deploying_by_command_or_by_prefect_deploy_is_the_same_and_workers_run_i
     assert by_command["recode/recode"]["schedules"] == []
 
 
-@pytest.mark.timeout(240)
 def test_runs_by_hand_and_for_days_gone_by_go_on_while_the_schedules_are_paused(
     prefect_client: SyncPrefectClient, embedded: Pipeline, site: Site, tmp_path: Path
 ) -> None:
@@ -150,7 +149,7 @@ def test_runs_by_hand_and_for_days_gone_by_go_on_while_the_schedules_are_paused(
             states = [run.state for run in map(prefect_client.read_flow_run, asked) if run.state]
             return states if all(state.is_final() for state in states) else None
 
-        states = eventually(ended, "the worker's runs", 180)
+        states = eventually(ended, "the worker's runs")
     assert [state.message for state in states][2] == "1 feeds pulled: 2 new and 0 updated articles"
     assert all(state.is_completed() for state in states), "those of one deployment wait for each other"
     assert len(articles(embedded)) == 3

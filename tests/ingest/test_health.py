@@ -152,6 +152,7 @@ def test_workers_of_any_number_serve_one_sum_that_outlives_each_of_them(pipeline
         until(lambda: samples(port)["conflictwire_workers_joined", ()] == 1)
         assert samples(port)[coded] == 30
         until(lambda: samples(port)["conflictwire_workers_joined", ()] == 2)
+        assert samples(port)["conflictwire_worker_deaths_total", ("signal",)] == 1
         pipeline.publish([article(number) for number in range(100, 110)])
         until(lambda: samples(port)[coded] == 40)
         found = samples(port)

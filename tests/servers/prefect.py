@@ -6,6 +6,7 @@ It takes some ten seconds to start, so one serves the whole session; tests keep 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +35,15 @@ QUIET = {
     "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1",
 }
 
+_running: list[subprocess.Popen[bytes]] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Its loops take a fifth of a core, so it stands still while other tests run."""
+    needed = "prefect_api" in getattr(item, "fixturenames", ())
+    for server in _running:
+        server.send_signal(signal.SIGCONT if needed else signal.SIGSTOP)
+
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -58,8 +68,10 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         _await_health(url, server, log)
+        _running.append(server)
         yield url
     finally:
+        _running.clear()
         _end(server)
 
 
@@ -76,6 +88,7 @@ def _await_health(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
+    server.send_signal(signal.SIGCONT)
     server.terminate()
     try:
         server.wait(timeout=10)

@@ -84,6 +84,10 @@ def test_the_hook_makes_the_pool_and_the_deployments_on_a_real_server(
         *(part.replace("/etc/work-pool", str(tmp_path)) for part in make["args"]),
     ]
     environment = os.environ | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with temporary_settings({PREFECT_API_URL: prefect_api}), get_client(sync_client=True) as client:
+        # The server is shared with the tests of flows/, whose pool is of another type.
+        if "conflictwire" in {pool.name for pool in client.read_work_pools()}:
+            client.request("DELETE", "/work_pools/{name}", path_params={"name": "conflictwire"})
     for command in (making, [conflictwire, *deploy["args"]]):
         done = subprocess.run(
             command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
