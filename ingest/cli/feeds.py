@@ -279,6 +279,7 @@ def _feed_row(feed: Feed, state: FeedState) -> dict[str, Any]:
         **asdict(feed),
         "pulled_from": mask(state.url or feed.url),
         "url": mask(feed.url),
+        "moved_to": state.moved_to and mask(state.moved_to),
         "health": feed_health(feed, state),
         "failing_since": known["last_success"] if state.failures else None,
         "notice": notice(feed, state),
@@ -404,6 +405,7 @@ def _checked_row(answer: Checked) -> dict[str, Any]:
     }
     if body:
         row |= asdict(body) | {"url": row["url"], "final_url": mask(body.url)}
+        row["redirects"] = [{"status": each.status, "url": mask(each.url)} for each in body.redirects]
     if content:
         row |= asdict(content)
         newest, oldest = content.rhythm.newest, content.rhythm.oldest

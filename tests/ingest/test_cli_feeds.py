@@ -202,6 +202,17 @@ def test_a_check_in_json_has_every_fact(sampled: Path, samples: SampleServer) ->
     assert row["newest"] >= row["oldest"]
 
 
+def test_secrets_of_where_a_feed_moved_are_not_shown(sampled: Path, samples: SampleServer, store: Store, site: Site) -> None:
+    target = f"{samples.url}/sahel-courier.xml?token=feedToken-7Qx"
+    state = replace(store.feed_states().get("sahel") or FeedState("sahel"), moved_to=target, moved_days=1)
+    store.save_feed_state(state)
+    assert rows(sampled, "list")["sahel"]["moved_to"].endswith("?token=***")
+    site.routes["/"] = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+    row = rows(sampled, "check", f"{site.url}/")[f"{site.url}/"]
+    assert "feedToken" not in json.dumps(row)
+    assert row["redirects"][0]["url"].endswith("?token=***")
+
+
 def test_servers_that_ignore_their_own_validators_are_found_out(tmp_path: Path, site: Site) -> None:
     empty(tmp_path)
     items = "<channel><item><title>é</title></item></channel>"
