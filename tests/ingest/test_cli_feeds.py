@@ -202,7 +202,9 @@ def test_a_check_in_json_has_every_fact(sampled: Path, samples: SampleServer) ->
     assert row["newest"] >= row["oldest"]
 
 
-def test_secrets_of_where_a_feed_moved_are_not_shown(sampled: Path, samples: SampleServer, store: Store, site: Site) -> None:
+def test_secrets_of_where_a_feed_moved_are_not_shown(
+    sampled: Path, samples: SampleServer, store: Store, site: Site
+) -> None:
     target = f"{samples.url}/sahel-courier.xml?token=feedToken-7Qx"
     state = replace(store.feed_states().get("sahel") or FeedState("sahel"), moved_to=target, moved_days=1)
     store.save_feed_state(state)
