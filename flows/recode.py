@@ -14,7 +14,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from ingest.broker import Outgoing, PartitionLag
+from ingest.broker import PartitionLag
 from ingest.cli.common import Session
 from ingest.cli.values import parse_when
 from ingest.errors import ServerUnreachable
@@ -55,12 +55,10 @@ def _publish(session: Session, since: datetime | None, backlog: int) -> tuple[in
         def lag() -> Sequence[PartitionLag]:
             return broker.lag(topics.articles, group)
 
-        for batch in again(store.articles(), since):
+        for batch in again(store.articles(), since, topics.articles):
             wait(lag, lambda now: sum(each.lag for each in now) < backlog)
-            producer.send(
-                [Outgoing(topics.articles, each.article_id.encode(), each.to_json()) for each in batch.articles]
-            )
-            published += len(batch.articles)
+            producer.send(batch.records)
+            published += len(batch.records)
             empty += batch.empty
             log.info("%d articles published again", published)
         ends = {each.partition: each.end for each in lag()}

@@ -138,6 +138,10 @@ def bury(record: Record, stage: str, error: Exception, attempts: int = 1) -> Dea
         partition=record.partition,
         offset=record.offset,
     )
+    return _letter(record, failure)
+
+
+def _letter(record: Record, failure: Failure) -> DeadLetter:
     return DeadLetter(record.key, record.value, failure, history_of(record.headers), _others(record.headers))
 
 
@@ -148,8 +152,7 @@ def as_reason(failure: Failure) -> str:
 
 def buried(record: Record, reason: str) -> DeadLetter:
     """The letter for a record of which it was decided, at this delivery or one before, that it is buried."""
-    failure = Failure(**json.loads(reason))
-    return DeadLetter(record.key, record.value, failure, history_of(record.headers), _others(record.headers))
+    return _letter(record, Failure(**json.loads(reason)))
 
 
 def without_value(letter: DeadLetter) -> DeadLetter:

@@ -314,14 +314,13 @@ def _lag(session: Session, broker: Broker) -> int:
 
 def _publish_again(session: Session, store: Store, broker: Broker, since: datetime | None) -> tuple[int, int]:
     """Publish the stored articles fetched since then; how many, and how many were left out as their text is gone."""
-    from ingest.broker import Outgoing
     from ingest.recode import again
 
     topic = session.settings.topics.articles
     published = empty = 0
     with closing(broker.producer()) as producer:
-        for batch in again(store.articles(), since):
-            producer.send([Outgoing(topic, each.article_id.encode(), each.to_json()) for each in batch.articles])
-            published += len(batch.articles)
+        for batch in again(store.articles(), since, topic):
+            producer.send(batch.records)
+            published += len(batch.records)
             empty += batch.empty
     return published, empty

@@ -16,7 +16,7 @@ from ingest.recode import again
 from ingest.records import Article
 from models.events import Event
 from tests.ingest.keyword_coder import KeywordCoder
-from tests.ingest.pipeline import Pipeline, article
+from tests.ingest.pipeline import Pipeline, article, as_record
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -28,13 +28,13 @@ def fetched(number: int, days_ago: int, text: str = "") -> Article:
 
 def test_articles_are_taken_up_to_the_first_that_is_too_old_and_those_without_text_are_counted() -> None:
     stored = [fetched(1, 0, "a"), fetched(2, 1), fetched(3, 2, "c"), fetched(4, 9, "d")]
-    (batch,) = again(stored, NOW - timedelta(days=2))
-    assert [each.article_id for each in batch.articles] == [stored[0].article_id, stored[2].article_id]
+    (batch,) = again(stored, NOW - timedelta(days=2), "articles")
+    assert batch.records == [as_record(stored[0]), as_record(stored[2])]
     assert batch.empty == 1
-    assert sum(len(each.articles) for each in again(stored, None)) == 3
-    assert list(again([], None)) == []
+    assert sum(len(each.records) for each in again(stored, None, "articles")) == 3
+    assert list(again([], None, "articles")) == []
     many = [fetched(number, 0, "x") for number in range(450)]
-    assert [len(each.articles) for each in again(many, None)] == [200, 200, 50]
+    assert [len(each.records) for each in again(many, None, "articles")] == [200, 200, 50]
 
 
 @pytest.mark.parametrize(

