@@ -129,8 +129,8 @@ def test_a_rolling_upgrade_and_a_new_model_while_articles_stream_lose_and_double
             outgoing.kill(signal.SIGTERM)
             assert outgoing.wait(30) == 0
         # The new model goes over what the old one has coded, while the news goes on.
-        for batch in again(pipeline.store.articles(), None):
-            pipeline.publish(batch.articles)
+        for batch in again(pipeline.store.articles(), None, settings.topics.articles):
+            pipeline.publish(batch.records)
         wait_until(lambda: all(map(coded, after)), *after)
         stream.stop()
         wait_until(lambda: pipeline.left() == 0, *after)
