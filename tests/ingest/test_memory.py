@@ -51,7 +51,7 @@ def large_feed(number: int) -> bytes:
 def test_the_memory_of_the_puller_does_not_grow_with_the_number_of_large_feeds(tmp_path: Path) -> None:
     peaks = []
     with Site() as site:
-        for count in (2, 12):
+        for count in (2, 8):
             folder = tmp_path / str(count)
             folder.mkdir()
             for number in range(count):
