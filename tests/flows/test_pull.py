@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
 import threading
@@ -28,6 +29,7 @@ GOOD = PullResult("good", "ok", new=3, updated=1, entries=9, seconds=1.234)
 SAME = PullResult("same", "unchanged", seconds=0.1)
 LATER = PullResult("later", "not_due")
 DEAD = PullResult("dead", "failed", error="http://u:secret@h/feed: answered 404", error_kind="http")
+SECRET = "feedPw-7Qx"
 LOST = PullResult("lost", "failed", error="h: the name cannot be resolved", error_kind="dns")
 
 
@@ -181,6 +183,39 @@ def test_a_run_says_that_the_broker_is_away(
     assert state.is_failed()
     assert "127.0.0.1:9" in (state.message or "")
     assert "\n" not in (state.message or "")
+
+
+def test_no_secret_of_a_feed_or_server_is_in_what_runs_say(
+    prefect_client: SyncPrefectClient,
+    embedded: Pipeline,
+    site: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    site.routes = {f"/a?token={SECRET}": answer(rss("One")), f"/page?token={SECRET}": answer("<p>Hello</p>")}
+    inside = site.url.replace("//", f"//ada:{SECRET}@")
+    feeds = {name: f"{inside}/{name}?token={SECRET}" for name in ("a", "gone", "page")}
+    feeds["closed"] = f"http://ada:{SECRET}@127.0.0.1:9/x.xml?token={SECRET}"
+    catalog = str(write_catalog(tmp_path / "feeds.toml", feeds))
+    state = run(feeds=catalog)
+    assert state.message == "4 feeds pulled: 1 new and 0 updated articles; 3 failed"
+    said = [repr(task) for task in task_runs(prefect_client, run_id(state), set(feeds)).values()]
+    said.append(repr(artifact(prefect_client, run_id(state), pull.ARTIFACT)))
+
+    monkeypatch.setenv("CONFLICTWIRE_STORE", f"postgresql://ada:{SECRET}@127.0.0.1:9/conflictwire")
+    state = run(feeds=catalog)
+    assert state.is_failed()
+    assert "127.0.0.1:9" in (state.message or "")
+    monkeypatch.setenv("CONFLICTWIRE_STORE", f"postgresql:/ada:{SECRET}@127.0.0.1:9/conflictwire")
+    assert run(feeds=catalog).is_failed()
+
+    logged = [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
+    assert any("answered 404" in line for line in logged)
+    ours = [line for line in (*said, repr(state), *capfd.readouterr(), *logged) if SECRET in line]
+    assert not ours, "\n".join(ours)
 
 
 @pytest.mark.postgres
