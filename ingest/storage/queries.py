@@ -412,17 +412,24 @@ def count(connection: sa.Connection) -> Counts:
     )
 
 
-def read_known(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Known]:
+def read_known(
+    connection: sa.Connection, keys: Iterable[str], before: datetime | None = None
+) -> tuple[dict[str, Known], list[str]]:
     """The articles that the keys lead to, be they ids or aliases; the id where a key is both.
 
-    Of what retention has deleted, the table of articles has as much (`forget_known`).
+    And which of the keys are aliases last seen before `before`. Of what retention has deleted, the table of articles
+    has as much (`forget_known`).
     """
     asked = list(keys)
     leads = {}
+    stale = []
+    is_stale = sa.false() if before is None else aliases.c.last_seen < before
     for some in chunks(asked):
-        named = sa.select(aliases.c.key, aliases.c.article_id, aliases.c.said)
-        for key, article_id, said in connection.execute(named.where(among(connection, aliases.c.key, some))):
+        named = sa.select(aliases.c.key, aliases.c.article_id, aliases.c.said, is_stale)
+        for key, article_id, said, old in connection.execute(named.where(among(connection, aliases.c.key, some))):
             leads[key] = article_id, said
+            if old:
+                stale.append(key)
     found: dict[str, Known] = {}
     wanted = {*asked, *(article_id for article_id, _ in leads.values())}
     for table in (known, articles):
@@ -434,70 +441,69 @@ def read_known(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Know
     for key, (article_id, said) in leads.items():
         if key not in told and article_id in found:
             told[key] = replace(found[article_id], said=said)
-    return told
-
-
-def stale_aliases(connection: sa.Connection, keys: Iterable[str], before: datetime) -> list[str]:
-    """Which of the keys are aliases last seen before `before`."""
-    stale: list[str] = []
-    for some in chunks(keys):
-        named = sa.select(aliases.c.key).where(aliases.c.last_seen < before)
-        stale += connection.scalars(named.where(among(connection, aliases.c.key, some)))
-    return stale
+    return told, stale
 
 
 def touch_aliases(connection: sa.Connection, keys: Iterable[str], seen: datetime) -> None:
     """Remember that aliases were seen."""
     for some in chunks(keys):
-        connection.execute(aliases.update().where(among(connection, aliases.c.key, some)).values(last_seen=seen))
+        these = among(connection, aliases.c.key, some)
+        # In one order for all, so that no two pullers wait for each other.
+        connection.execute(sa.select(aliases.c.key).where(these).order_by(aliases.c.key).with_for_update())
+        connection.execute(aliases.update().where(these).values(last_seen=seen))
 
 
-def write_known(connection: sa.Connection, published: Sequence[Known], feed: str, now: datetime) -> None:
+def write_known(connection: sa.Connection, published: Iterable[Known], now: datetime) -> None:
     """Remember what was published; an older revision than the one remembered changes nothing. The first feed stays."""
+    # Sorted, here and below, so that two pullers of the same feeds do not wait for each other in a circle.
+    ordered = sorted(published, key=lambda each: (each.article_id, each.revision))
     rows = [
         {
             "article_id": each.article_id,
             "revision": each.revision,
             "content_hash": each.content_hash,
-            "feed": each.feed or feed,
+            "feed": each.feed,
             "first_seen": now,
             "last_seen": now,
         }
-        for each in published
+        for each in ordered
     ]
-    if not rows:
-        return
-    statement = _insert_or(connection.dialect.name, known)
-    taken = {name: statement.excluded[name] for name in ("revision", "content_hash", "last_seen")}
-    statement = statement.on_conflict_do_update(
-        index_elements=["article_id"], set_=taken, where=statement.excluded.revision >= known.c.revision
-    )
-    # Sorted, so that two pullers of one feed do not wait for each other in a circle.
-    connection.execute(statement, sorted(rows, key=lambda row: (row["article_id"], row["revision"])))
+    if rows:
+        connection.execute(_write_known(connection.dialect.name), rows)
 
 
 def write_aliases(connection: sa.Connection, given: Iterable[Alias], now: datetime) -> None:
     """Remember by what else articles are known. An alias stays that of the article that had it first."""
     rows = [{**asdict(each), "last_seen": now} for each in sorted(given, key=lambda alias: alias.key)]
-    if not rows:
-        return
-    statement = _insert_or(connection.dialect.name, aliases)
-    taken = {name: statement.excluded[name] for name in ("said", "last_seen")}
-    statement = statement.on_conflict_do_update(
-        index_elements=["key"], set_=taken, where=statement.excluded.article_id == aliases.c.article_id
-    )
-    connection.execute(statement, rows)
+    if rows:
+        connection.execute(_write_aliases(connection.dialect.name), rows)
 
 
 def write_feed_states(connection: sa.Connection, states: Iterable[FeedState]) -> None:
     """Replace what is known of feeds."""
-    # Sorted, so that two pullers of the same feeds do not wait for each other in a circle.
     rows = [_feed_row(state) for state in sorted(states, key=lambda state: state.name)]
     if rows:
         connection.execute(_write_feed_states(connection.dialect.name), rows)
 
 
-@cache  # made anew for each feed it took a millisecond
+# Made anew for each feed, such a statement took a millisecond.
+@cache
+def _write_known(dialect: str) -> postgresql.Insert | sqlite.Insert:
+    statement = _insert_or(dialect, known)
+    taken = {name: statement.excluded[name] for name in ("revision", "content_hash", "last_seen")}
+    is_later = statement.excluded.revision >= known.c.revision
+    return statement.on_conflict_do_update(index_elements=["article_id"], set_=taken, where=is_later)
+
+
+@cache
+def _write_aliases(dialect: str) -> postgresql.Insert | sqlite.Insert:
+    statement = _insert_or(dialect, aliases)
+    taken = {name: statement.excluded[name] for name in ("said", "last_seen")}
+    is_same = statement.excluded.article_id == aliases.c.article_id
+    return statement.on_conflict_do_update(index_elements=["key"], set_=taken, where=is_same)
+
+
+@cache
 def _write_feed_states(dialect: str) -> postgresql.Insert | sqlite.Insert:
     statement = _insert_or(dialect, feed_states)
     taken = {name: statement.excluded[name] for name in feed_states.c.keys() if name != "name"}  # noqa: SIM118

@@ -68,43 +68,41 @@ def test_what_a_server_sends_cannot_keep_its_state_from_being_saved(store: Store
 def test_what_was_published_is_known(store: Store) -> None:
     assert store.known([]) == store.known(["a", "b"]) == {}
     published = [Known("a", 1, "x", "wire"), Known("b", 3, "y", "wire")]
-    store.remember(published, "wire", STATE)
+    store.remember(published, [STATE])
     assert store.known(["a", "b", "c", "a"]) == {"a": published[0], "b": published[1]}
     assert store.feed_states() == {"wire": STATE}
 
 
 def test_articles_are_known_by_aliases_and_stay_the_first_feeds(store: Store) -> None:
-    store.remember(
-        [Known("a", 1, "x", "wire")], "wire", aliases=[Alias("k", "a"), Alias("h", "a", "said"), Alias("l", "z")]
-    )
-    store.remember([Known("a", 2, "y")], "other", aliases=[Alias("k", "b"), Alias("h", "a", "more")])
+    store.remember([Known("a", 1, "x", "wire")], aliases=[Alias("k", "a"), Alias("h", "a", "said"), Alias("l", "z")])
+    store.remember([Known("a", 2, "y", "other")], aliases=[Alias("k", "b"), Alias("h", "a", "more")])
     known = Known("a", 2, "y", "wire")
     assert store.known(["a", "k", "h", "l"]) == {"a": known, "k": known, "h": replace(known, said="more")}
 
 
 def test_the_latest_revision_is_known_in_whatever_order_they_come(store: Store) -> None:
-    store.remember([Known("a", 2, "two")], "wire")
-    store.remember([Known("a", 1, "one")], "wire")
+    store.remember([Known("a", 2, "two", "wire")])
+    store.remember([Known("a", 1, "one", "wire")])
     assert store.known(["a"]) == {"a": Known("a", 2, "two", "wire")}
-    store.remember([Known("a", 4, "four"), Known("a", 3, "three")], "wire")
+    store.remember([Known("a", 4, "four", "wire"), Known("a", 3, "three", "wire")])
     assert store.known(["a"]) == {"a": Known("a", 4, "four", "wire")}
-    store.remember([Known("a", 4, "other")], "wire")
+    store.remember([Known("a", 4, "other", "wire")])
     assert store.known(["a"]) == {"a": Known("a", 4, "other", "wire")}
 
 
 def test_nothing_published_still_saves_the_state(store: Store) -> None:
-    store.remember([], "wire", STATE)
+    store.remember([], [STATE])
     assert store.feed_states() == {"wire": STATE}
 
 
 def test_articles_and_the_state_are_remembered_together_or_not_at_all(store: Store) -> None:
     with pytest.raises(StoreRejected):
-        store.remember([Known("a", 1, "x")], "wire", replace(STATE, pulls=2**63))
+        store.remember([Known("a", 1, "x")], [replace(STATE, pulls=2**63)])
     assert store.known(["a"]) == {}
     assert store.feed_states() == {}
 
 
 def test_very_many_articles_can_be_looked_up(store: Store) -> None:
     published = [Known(f"a{number}", 1, "x") for number in range(30_000)]
-    store.remember(published[:100], "wire")
+    store.remember(published[:100])
     assert len(store.known([each.article_id for each in published])) == 100
