@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ingest.errors import StoreRejected
-from ingest.storage import FeedState, Known, Store
+from ingest.storage import FeedState, Known, Store, queries
+from ingest.storage.connect import Conflict
 from ingest.storage.values import Alias
+from tests.ingest.storage.processes import race
 from tests.ingest.storage.samples import at
 
 STATE = FeedState(
@@ -106,3 +109,52 @@ def test_very_many_articles_can_be_looked_up(store: Store) -> None:
     published = [Known(f"a{number}", 1, "x") for number in range(30_000)]
     store.remember(published[:100])
     assert len(store.known([each.article_id for each in published])) == 100
+
+
+MEMORIES = """
+import random
+import ingest.storage.store
+from datetime import timedelta
+from ingest.storage.syndication import Kept
+from ingest.storage.values import Alias
+
+ingest.storage.store._ATTEMPTS = 1  # what has to be done again shows
+store = Store.open(url)
+names = [f"{number:03}" for number in range(60)]
+for turn in range(12):
+    some = random.sample(names, 40)
+    store.remember(
+        [Known(each, turn + 1, name, name) for each in some],
+        [FeedState(each, pulls=turn) for each in some],
+        [Kept(each, each, None, name, NOON, (1, 2, 3), bytes([0, 0, 1])) for each in some],
+        [Alias(f"alias {each}", each, name) for each in some],
+    )
+    keys = [f"alias {each}" for each in random.sample(names, 40)]
+    assert set(store.known(keys, datetime.now(UTC) + timedelta(days=10 * (turn + 1)))) <= set(keys)
+"""
+
+
+def test_pullers_of_the_same_feeds_do_not_wait_for_each_other_in_a_circle(store: Store, store_url: str) -> None:
+    assert race(MEMORIES, "ab", store_url) == [0, 0]
+    names = [f"{number:03}" for number in range(60)]
+    known = store.known([*names, *(f"alias {name}" for name in names)])
+    assert {known[name].article_id for name in known} == set(names)
+    assert {known[f"alias {name}"].article_id for name in names} == set(names)
+    assert store.feed_states().keys() == set(names)
+    assert {kept.article_id for kept in store.syndicated(names, ())} == set(names)
+
+
+def test_a_transaction_that_another_got_in_the_way_of_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, failures = queries.write_feed_states, [Conflict("deadlock detected")] * 2
+
+    def hindered(*arguments: Any) -> None:
+        write(*arguments)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(queries, "write_feed_states", hindered)
+    store.remember([Known("a", 1, "x", "wire")], [STATE], aliases=[Alias("k", "a")])
+    assert store.known(["k"]) == {"k": Known("a", 1, "x", "wire")}
+    assert store.feed_states() == {"wire": STATE}
