@@ -1,7 +1,8 @@
 """The pull of due feeds: fetch, parse, identify, compare, publish, remember.
 
 What is known of a feed is written after the broker has its articles, so whatever is killed when, an article may be
-published twice, which the worker sees through, and none is lost.
+published twice, which the worker sees through, and none is lost. Feeds that wait for broker and store together are looked
+up, published and remembered in one transaction each; where it is refused, feed by feed.
 """
 
 from __future__ import annotations
