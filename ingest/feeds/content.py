@@ -120,7 +120,6 @@ def content_hash(title: str, text: str) -> str:
 
 def digest(*parts: str) -> str:
     """32 hex digits of SHA-256 of `parts`, which are not run together."""
-    whole = b"".join(
-        len(part).to_bytes(8, "big") + part for part in (part.encode("utf-8", "replace") for part in parts)
-    )
+    encoded = [part.encode("utf-8", "replace") for part in parts]
+    whole = b"".join([len(part).to_bytes(8, "big") + part for part in encoded])
     return hashlib.sha256(whole).hexdigest()[:32]

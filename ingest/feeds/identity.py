@@ -154,12 +154,13 @@ def keys_of(naming: Naming, entries: Sequence[ParsedEntry]) -> list[Keys]:
             is_link = is_url and not _is_url(guid) and guids_of_link.get(guid, {guid}) == {guid}
             by_guid = digest(within, "page" if is_link else "guid", guid)
         one_title = len(titles_of_link[link]) == 1
+        by_link = digest(scope, "page", link) if link else ""
         if link:
-            plain = digest(scope, "page", link) if one_title else digest(scope, "page", link, title)
+            plain = by_link if one_title else digest(scope, "page", link, title)
         else:
             plain = digest(f"feed {naming.feed}", "content", title, entry.content_hash)
         shared = len(guids_of_link[link]) > 1
-        by_page = digest(scope, "page", link) if link and not shared and (one_title or guid) else ""
+        by_page = by_link if not shared and (one_title or guid) else ""
         return Keys(
             guid=by_guid,
             page=by_page,

@@ -1,7 +1,8 @@
 """The pull of due feeds: fetch, parse, identify, compare, publish, remember.
 
 What is known of a feed is written after the broker has its articles, so whatever is killed when, an article may be
-published twice, which the worker sees through, and none is lost.
+published twice, which the worker sees through, and none is lost. Feeds that wait for broker and store together are looked
+up, published and remembered in one transaction each; where it is refused, feed by feed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from types import TracebackType
@@ -24,31 +24,36 @@ from typing import Literal, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
 from ingest import metrics, tracing
-from ingest.broker import Outgoing, Producer
+from ingest.broker import Headers, Outgoing, Producer
 from ingest.errors import BrokerRejected, FetchError, ParseError, RecordTooLarge, ServerUnreachable, StoreRejected
 from ingest.feeds import schedule
 from ingest.feeds.catalog import Feed
 from ingest.feeds.content import normalise
 from ingest.feeds.fetch import HTML_TYPES, Fetched, Fetcher, product_token
-from ingest.feeds.identity import Naming, Publication, Verdict, judge, keys_of, lookups
+from ingest.feeds.identity import Naming, Publication, judge, keys_of, lookups
 from ingest.feeds.language import detect_language
 from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParsedPage, ParserPool
 from ingest.feeds.robots import RobotsCache
 from ingest.feeds.syndication import Syndicator, prepare
+from ingest.feeds.together import Together
 from ingest.feeds.urls import canonical_url, publisher_scope
 from ingest.log import printable
 from ingest.records import Article
 from ingest.settings import Settings
-from ingest.storage import FeedState, Store
+from ingest.storage import FeedState, Known, Store
+from ingest.storage.syndication import Kept
+from ingest.storage.values import Alias
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
 BATCH = 50
-"""Articles published and remembered at once: what a crash in mid feed can publish twice."""
+"""Articles published and remembered at once, of one feed or of several: what a crash in between can publish twice."""
 BATCH_TEXT = 2_000_000
 """Code points of their texts from which on a batch is not made longer."""
+KEYS = 10_000
+"""Keys looked up at once."""
 LARGE = 2_000_000
 """Bytes above which a page is not read, and a feed is fetched once more when it is its turn (LARGE_AT_ONCE)."""
 LARGE_AT_ONCE = 2
@@ -118,7 +123,8 @@ class Puller:
         self._robots = RobotsCache(product_token(settings.fetch.user_agent))
         self._fetcher = Fetcher(settings.fetch, robots=self._robots)
         self._parsers = ParserPool(settings.fetch)
-        self._unsaved: deque[FeedState] = deque()
+        self._knowing = Together(self._known, len, KEYS, _is_everyones)
+        self._publishing = Together(self._publish, _weight, BATCH_TEXT, _is_everyones)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._room = _Room(ROOM)
 
@@ -186,13 +192,13 @@ class Puller:
             with tracing.span("pull feed", feed=feed.name):
                 result = await self._pull(feed, state)
         except Exception as error:
-            if isinstance(error, (ServerUnreachable, BrokerRejected)) and not isinstance(error, RecordTooLarge):
+            if _is_everyones(error):
                 raise
             failure = _failure(error)
             if failure.kind == "internal":
                 log.exception("pull failed", extra={"feed": feed.name, "url": feed.url})
             after = schedule.next_state(state, failure, self._time())
-            await self._save(after)
+            await self._finish(_Batch(feed, after=after))
             if after.disabled:
                 log.warning("feed disabled", extra={"feed": feed.name, "error": after.last_error})
             result = PullResult(feed.name, "failed", error=after.last_error, error_kind=failure.kind)
@@ -227,7 +233,7 @@ class Puller:
         )
         if fetched.status == 304 or success.body_hash == state.body_hash:
             after = schedule.next_state(state, success, self._time())
-            await self._save(after)
+            await self._finish(_Batch(feed, after=after))
             _tell(feed, state, after)
             return PullResult(feed.name, "unchanged")
         async with self._room.taken(len(fetched.body)):
@@ -242,25 +248,21 @@ class Puller:
         scope = publisher_scope(feed.name, feed.url, feed.publisher)
         naming = Naming(feed.name, scope, state.scope, state.guids_trusted)
         keys = keys_of(naming, parsed.readable)
-        known = await self._in_thread(self._store.known, lookups(keys), self._time())
+        known = await self._in_thread(self._knowing.add(lookups(keys)))
         verdict = judge(naming, parsed.readable, keys, known)
         publications = verdict.publications
         new = sum(each.status == "new" for each in publications)
         success = replace(success, asked=_asked(parsed), entries=verdict.articles, new=new)
         after = schedule.next_state(state, success, self._time())
         after = replace(after, scope=scope, guids_trusted=verdict.guids_trusted)
-        if not publications and not verdict.aliases:
-            await self._save(after)
-        elif not publications:
-            await self._in_thread(self._store.remember, [], feed.name, after, (), verdict.aliases)
         visits = _PageVisits()
         waiting = deque(publications)
+        batch = await self._next_batch(feed, parsed.language, waiting, visits)
         while waiting:
-            batch = await self._next_batch(feed, waiting, visits)
-            last = not waiting
-            await self._in_thread(
-                self._publish, feed, parsed, batch, after if last else None, verdict if last else None
-            )
+            await self._finish(batch)
+            batch = await self._next_batch(feed, parsed.language, waiting, visits)
+        # Not before the last: an alias of an article that is not known yet would lead nowhere.
+        await self._finish(replace(batch, after=after, aliases=verdict.aliases))
         _tell(feed, state, after)
         return PullResult(
             feed.name,
@@ -272,18 +274,16 @@ class Puller:
         )
 
     async def _next_batch(
-        self, feed: Feed, waiting: deque[Publication], visits: _PageVisits
-    ) -> list[tuple[Publication, ParsedPage | None]]:
+        self, feed: Feed, language: str | None, waiting: deque[Publication], visits: _PageVisits
+    ) -> _Batch:
         """The next of those `waiting`, each with its page, up to BATCH or BATCH_TEXT."""
-        batch: list[tuple[Publication, ParsedPage | None]] = []
-        size = 0
-        while waiting and len(batch) < BATCH and size < BATCH_TEXT:
-            at_once = min(self._settings.fetch.per_host, BATCH - len(batch), len(waiting))
+        batch = _Batch(feed, language)
+        while waiting and len(batch.entries) < BATCH and batch.size < BATCH_TEXT:
+            at_once = min(self._settings.fetch.per_host, BATCH - len(batch.entries), len(waiting))
             turn = [waiting.popleft() for _ in range(at_once)]
             async with asyncio.TaskGroup() as group:
                 pages = [group.create_task(self._page(feed, each.entry, visits)) for each in turn]
-            batch += [(publication, page.result()) for publication, page in zip(turn, pages, strict=True)]
-            size += sum(len(page.text if page else each.entry.text) for each, page in batch[-at_once:])
+            batch.entries += [(publication, page.result()) for publication, page in zip(turn, pages, strict=True)]
         return batch
 
     async def _page(self, feed: Feed, entry: ParsedEntry, visits: _PageVisits) -> ParsedPage | None:
@@ -305,57 +305,75 @@ class Puller:
         visits.succeeded()
         return page if says_more(page, entry) else None
 
-    def _publish(
-        self,
-        feed: Feed,
-        parsed: ParsedFeed,
-        batch: Sequence[tuple[Publication, ParsedPage | None]],
-        after: FeedState | None,
-        verdict: Verdict | None,
-    ) -> None:
+    async def _finish(self, batch: _Batch) -> None:
+        """Publish and remember `batch`, together with those of all feeds that came to this point meanwhile."""
+        if batch.entries:
+            with tracing.span("publish articles", feed=batch.feed.name):
+                await self._in_thread(self._publishing.add(replace(batch, trace=tracing.current())))
+        else:
+            await self._in_thread(self._publishing.add(batch))
+
+    def _known(self, asked: Sequence[Sequence[str]]) -> list[dict[str, Known]]:
+        found = self._store.known([key for keys in asked for key in keys], self._time())
+        return [{key: found[key] for key in keys if key in found} for keys in asked]
+
+    def _publish(self, batches: Sequence[_Batch]) -> list[None]:
+        # What the store refuses comes here again, one by one, and is not to be published twice for it.
+        self._send([batch for batch in batches if batch.prints is None])
+        self._store.remember(
+            [publication.known for batch in batches for publication, _ in batch.entries],
+            [batch.after for batch in batches if batch.after],
+            [each for batch in batches for each in batch.prints or ()],
+            [alias for batch in batches for alias in batch.aliases],
+        )
+        for batch in batches:
+            for publication, _ in batch.entries:
+                if publication.last:
+                    log.warning(
+                        "article changed too often, later changes are not followed",
+                        extra={
+                            "feed": batch.feed.name,
+                            "url": publication.entry.link,
+                            "revision": publication.revision,
+                        },
+                    )
+        return [None] * len(batches)
+
+    def _send(self, batches: Sequence[_Batch]) -> None:
+        """Publish the articles of `batches`, and note with each what else of them is to be remembered."""
         fetched = self._time()
-        articles = [_article(feed, parsed, publication, page, fetched) for publication, page in batch]
-        read = [prepare(each, feed.publisher or feed.name) for each in articles]
-        keys = [key for each in read for key in each.reading.all_keys]
-        syndicator = Syndicator(self._store.syndicated([each.article_id for each in articles], keys))
-        stories = [syndicator.assign_prepared(each) for each in read]
-        articles = [
-            each.model_copy(update={"syndication_id": story.id, "syndicated_from": story.original_publisher})
-            for each, story in zip(articles, stories, strict=True)
+        read = [
+            [
+                prepare(_article(batch, *entry, fetched), batch.feed.publisher or batch.feed.name)
+                for entry in batch.entries
+            ]
+            for batch in batches
         ]
+        names = [each.article.article_id for some in read for each in some]
+        keys = [key for some in read for each in some for key in each.reading.all_keys]
+        syndicator = Syndicator(self._store.syndicated(names, keys) if names else ())
         topic = self._settings.topics.articles
-        with tracing.span("publish articles", feed=feed.name):
-            trace = tracing.current()
-            self._producer.send([Outgoing(topic, each.article_id.encode(), each.to_json(), trace) for each in articles])
-        known = [publication.known for publication, _ in batch]
-        # Not before the last: an alias of an article that is not known yet would lead nowhere.
-        aliases = verdict.aliases if verdict else ()
-        self._store.remember(known, feed.name, after, syndicator.made, aliases)
-        for publication, _ in batch:
-            if publication.last:
-                log.warning(
-                    "article changed too often, later changes are not followed",
-                    extra={"feed": feed.name, "url": publication.entry.link, "revision": publication.revision},
-                )
+        records = []
+        prints = []
+        for batch, some in zip(batches, read, strict=True):
+            before = len(syndicator.made)
+            for each in some:
+                story = syndicator.assign_prepared(each)
+                update = {"syndication_id": story.id, "syndicated_from": story.original_publisher}
+                article = each.article.model_copy(update=update)
+                records.append(Outgoing(topic, article.article_id.encode(), article.to_json(), batch.trace))
+            prints.append(syndicator.made[before:])
+        if records:
+            self._producer.send(records)
+        for batch, made in zip(batches, prints, strict=True):
+            batch.prints = made
 
     def _time(self) -> datetime:
         return self._now or datetime.now(UTC)
 
-    async def _save(self, state: FeedState) -> None:
-        """Save the state of a feed, together with those of all feeds that came to this point meanwhile."""
-        self._unsaved.append(state)
-        await self._in_thread(self._save_waiting)
-
-    def _save_waiting(self) -> None:
-        states = []
-        while self._unsaved:
-            states.append(self._unsaved.popleft())
-        if states:
-            self._store.save_feed_state(*states)
-
-    async def _in_thread(self, function: Callable[..., _T], *arguments: object) -> _T:
+    async def _in_thread(self, function: Callable[[], _T]) -> _T:
         """Run `function` in the thread for broker and store. When cancelled, wait for its end first."""
-        future = asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, function, *arguments)
+        future = asyncio.get_running_loop().run_in_executor(self._thread, function)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -363,6 +381,38 @@ class Puller:
             if not future.cancelled() and (error := future.exception()):
                 log.warning("write failed while cancelled", extra={"error": str(error)})
             raise
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Articles of a feed to publish at once, and what to remember of the feed with them: `after`, `aliases`.
+
+    `language` is the feed's own word for it. `prints`, which is None until the broker has the articles, is what to
+    remember of them for the sake of others.
+    """
+
+    feed: Feed
+    language: str | None = None
+    entries: list[tuple[Publication, ParsedPage | None]] = field(default_factory=list)
+    after: FeedState | None = None
+    aliases: Sequence[Alias] = ()
+    trace: Headers = ()
+    prints: Sequence[Kept] | None = None
+
+    @property
+    def size(self) -> int:
+        """Code points of the texts."""
+        return sum(len(page.text if page else publication.entry.text) for publication, page in self.entries)
+
+
+def _weight(batch: _Batch) -> int:
+    """What of BATCH_TEXT a batch takes: its size, or as many parts of BATCH as it has articles."""
+    return max(batch.size, max(len(batch.entries), 1) * (BATCH_TEXT // BATCH))
+
+
+def _is_everyones(error: Exception) -> bool:
+    """Whether an error means that no feed can be done now."""
+    return isinstance(error, (ServerUnreachable, BrokerRejected)) and not isinstance(error, RecordTooLarge)
 
 
 class _Room:
@@ -423,13 +473,11 @@ def says_more(page: ParsedPage, entry: ParsedEntry) -> bool:
     return len(found) * 3 >= len(words)
 
 
-def _article(
-    feed: Feed, parsed: ParsedFeed, publication: Publication, page: ParsedPage | None, fetched: datetime
-) -> Article:
+def _article(batch: _Batch, publication: Publication, page: ParsedPage | None, fetched: datetime) -> Article:
     entry = publication.entry
     title = entry.title or (page.title if page else "")
     text = page.text if page else entry.text
-    claimed = feed.language or entry.language or (page.language if page else None) or parsed.language
+    claimed = batch.feed.language or entry.language or (page.language if page else None) or batch.language
     published: datetime = fetched
     source: Literal["entry", "page", "fetched"] = "fetched"
     if _plausible(entry.published, fetched):

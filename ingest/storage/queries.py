@@ -14,7 +14,7 @@ from typing import Any, cast
 import psycopg
 import sqlalchemy as sa
 from psycopg import sql
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from ingest.records import Article, EventRecord, parse_event
 from ingest.storage.decide import CodingKey, Decision, StoredArticle, coding_key
@@ -49,6 +49,17 @@ def among(connection: sa.Connection, column: sa.Column[Any], values: Sequence[An
     if connection.dialect.name == "postgresql":
         return column == sa.any_(sa.literal(values, postgresql.ARRAY(column.type)))
     return column.in_(values)
+
+
+def listed(dialect: str, column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """`column IN` the list that is bound as `listed`: `among` for a statement that is made once.
+
+    To SQLite as JSON, which cuts a text off at a NUL: for digests and numbers.
+    """
+    if dialect == "postgresql":
+        return column == sa.any_(sa.bindparam("listed", type_=postgresql.ARRAY(column.type)))
+    values = sa.func.json_each(sa.bindparam("listed", type_=sa.JSON)).table_valued("value")
+    return column.in_(sa.select(values.c.value))
 
 
 def lock_articles(connection: sa.Connection, article_ids: Iterable[str]) -> dict[str, StoredArticle]:
@@ -412,96 +423,112 @@ def count(connection: sa.Connection) -> Counts:
     )
 
 
-def read_known(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Known]:
+def read_known(
+    connection: sa.Connection, keys: Iterable[str], before: datetime | None = None
+) -> tuple[dict[str, Known], list[str]]:
     """The articles that the keys lead to, be they ids or aliases; the id where a key is both.
 
-    Of what retention has deleted, the table of articles has as much (`forget_known`).
+    And which of the keys are aliases last seen before `before`. Of what retention has deleted, the table of articles
+    has as much (`forget_known`).
     """
-    asked = list(keys)
+    dialect = connection.dialect.name
+    asked = set(keys)
     leads = {}
-    for some in chunks(asked):
-        named = sa.select(aliases.c.key, aliases.c.article_id, aliases.c.said)
-        for key, article_id, said in connection.execute(named.where(among(connection, aliases.c.key, some))):
-            leads[key] = article_id, said
+    stale = []
+    for key, article_id, said, is_stale in connection.execute(
+        _select_aliases(dialect), {"listed": sorted(asked), "before": before}
+    ):
+        leads[key] = article_id, said
+        if is_stale:
+            stale.append(key)
     found: dict[str, Known] = {}
-    wanted = {*asked, *(article_id for article_id, _ in leads.values())}
+    wanted = asked.union(article_id for article_id, _ in leads.values())
     for table in (known, articles):
-        columns = (table.c.article_id, table.c.revision, table.c.content_hash, table.c.feed)
-        for some in chunks(wanted.difference(found)):
-            for row in connection.execute(sa.select(*columns).where(among(connection, table.c.article_id, some))):
+        if missing := sorted(wanted.difference(found)):
+            for row in connection.execute(_select_known(dialect, table), {"listed": missing}):
                 found[row[0]] = Known(*row)
     told = {key: found[key] for key in asked if key in found}
     for key, (article_id, said) in leads.items():
         if key not in told and article_id in found:
-            told[key] = replace(found[article_id], said=said)
-    return told
+            told[key] = found[article_id] if said is None else replace(found[article_id], said=said)
+    return told, stale
 
 
-def stale_aliases(connection: sa.Connection, keys: Iterable[str], before: datetime) -> list[str]:
-    """Which of the keys are aliases last seen before `before`."""
-    stale: list[str] = []
-    for some in chunks(keys):
-        named = sa.select(aliases.c.key).where(aliases.c.last_seen < before)
-        stale += connection.scalars(named.where(among(connection, aliases.c.key, some)))
-    return stale
+# Made anew for each feed, such a statement took a millisecond.
+@cache
+def _select_aliases(dialect: str) -> sa.Select[Any]:
+    is_stale = aliases.c.last_seen < sa.bindparam("before", type_=aliases.c.last_seen.type)
+    return sa.select(aliases.c.key, aliases.c.article_id, aliases.c.said, is_stale).where(
+        listed(dialect, aliases.c.key)
+    )
+
+
+@cache
+def _select_known(dialect: str, table: sa.Table) -> sa.Select[Any]:
+    columns = (table.c.article_id, table.c.revision, table.c.content_hash, table.c.feed)
+    return sa.select(*columns).where(listed(dialect, table.c.article_id))
 
 
 def touch_aliases(connection: sa.Connection, keys: Iterable[str], seen: datetime) -> None:
     """Remember that aliases were seen."""
     for some in chunks(keys):
-        connection.execute(aliases.update().where(among(connection, aliases.c.key, some)).values(last_seen=seen))
+        these = among(connection, aliases.c.key, some)
+        # In one order for all, so that no two pullers wait for each other.
+        connection.execute(sa.select(aliases.c.key).where(these).order_by(aliases.c.key).with_for_update())
+        connection.execute(aliases.update().where(these).values(last_seen=seen))
 
 
-def write_known(connection: sa.Connection, published: Sequence[Known], feed: str, now: datetime) -> None:
+def write_known(connection: sa.Connection, published: Iterable[Known], now: datetime) -> None:
     """Remember what was published; an older revision than the one remembered changes nothing. The first feed stays."""
+    # Sorted, here and below, so that two pullers of the same feeds do not wait for each other in a circle.
+    ordered = sorted(published, key=lambda each: (each.article_id, each.revision))
     rows = [
         {
             "article_id": each.article_id,
             "revision": each.revision,
             "content_hash": each.content_hash,
-            "feed": each.feed or feed,
+            "feed": each.feed,
             "first_seen": now,
             "last_seen": now,
         }
-        for each in published
+        for each in ordered
     ]
-    if not rows:
-        return
-    statement = _insert_or(connection.dialect.name, known)
-    taken = {name: statement.excluded[name] for name in ("revision", "content_hash", "last_seen")}
-    statement = statement.on_conflict_do_update(
-        index_elements=["article_id"], set_=taken, where=statement.excluded.revision >= known.c.revision
-    )
-    # Sorted, so that two pullers of one feed do not wait for each other in a circle.
-    connection.execute(statement, sorted(rows, key=lambda row: (row["article_id"], row["revision"])))
+    if rows:
+        connection.execute(_WRITE_KNOWN, rows)
 
 
 def write_aliases(connection: sa.Connection, given: Iterable[Alias], now: datetime) -> None:
     """Remember by what else articles are known. An alias stays that of the article that had it first."""
     rows = [{**asdict(each), "last_seen": now} for each in sorted(given, key=lambda alias: alias.key)]
-    if not rows:
-        return
-    statement = _insert_or(connection.dialect.name, aliases)
-    taken = {name: statement.excluded[name] for name in ("said", "last_seen")}
-    statement = statement.on_conflict_do_update(
-        index_elements=["key"], set_=taken, where=statement.excluded.article_id == aliases.c.article_id
-    )
-    connection.execute(statement, rows)
+    if rows:
+        connection.execute(_WRITE_ALIASES, rows)
 
 
 def write_feed_states(connection: sa.Connection, states: Iterable[FeedState]) -> None:
     """Replace what is known of feeds."""
-    # Sorted, so that two pullers of the same feeds do not wait for each other in a circle.
     rows = [_feed_row(state) for state in sorted(states, key=lambda state: state.name)]
     if rows:
-        connection.execute(_write_feed_states(connection.dialect.name), rows)
+        connection.execute(_WRITE_FEED_STATES, rows)
 
 
-@cache  # made anew for each feed it took a millisecond
-def _write_feed_states(dialect: str) -> postgresql.Insert | sqlite.Insert:
-    statement = _insert_or(dialect, feed_states)
-    taken = {name: statement.excluded[name] for name in feed_states.c.keys() if name != "name"}  # noqa: SIM118
-    return statement.on_conflict_do_update(index_elements=["name"], set_=taken)
+def _upsert(table: sa.Table, taken: Iterable[str], where: str = "true") -> sa.TextClause:
+    """An INSERT of whole rows that sets the columns `taken` of a row that is there, if `where`.
+
+    As text: what SQLAlchemy makes of an ON CONFLICT it compiles anew each time.
+    """
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    values = ", ".join(f":{column.name}" for column in table.columns)
+    (key,) = table.primary_key.columns
+    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in taken)
+    conflict = f'ON CONFLICT ("{key.name}") DO UPDATE SET {changes} WHERE {where}'
+    return sa.text(
+        f"INSERT INTO {table.name} ({columns}) VALUES ({values}) {conflict}"  # noqa: S608 - names of ours
+    ).bindparams(*(sa.bindparam(column.name, type_=column.type) for column in table.columns))
+
+
+_WRITE_KNOWN = _upsert(known, ("revision", "content_hash", "last_seen"), "excluded.revision >= known.revision")
+_WRITE_ALIASES = _upsert(aliases, ("said", "last_seen"), "excluded.article_id = aliases.article_id")
+_WRITE_FEED_STATES = _upsert(feed_states, [name for name in _FEED_FIELDS if name != "name"])
 
 
 def _feed_row(state: FeedState) -> dict[str, Any]:
@@ -512,11 +539,6 @@ def _feed_row(state: FeedState) -> dict[str, Any]:
 def _clean(text: str) -> str:
     # Servers choose their ETags and error messages; neither may keep a feed's state from being stored.
     return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
-
-
-def _insert_or(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that can be given an ON CONFLICT."""
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def drop_texts(connection: sa.Connection, before: datetime) -> int:

@@ -153,8 +153,7 @@ class Store:
         With `seen`, the time of the pull that has them, aliases are remembered to be in use (`forget_aliases`).
         """
         with self._reading() as connection:
-            found = queries.read_known(connection, keys)
-            stale = queries.stale_aliases(connection, keys, seen - SEEN_AGAIN) if seen else []
+            found, stale = queries.read_known(connection, keys, seen and seen - SEEN_AGAIN)
         if seen and stale:
             self._touch(stale, seen)
         return found
@@ -174,24 +173,23 @@ class Store:
     def remember(
         self,
         known: Sequence[Known],
-        feed: str,
-        state: FeedState | None = None,
+        states: Sequence[FeedState] = (),
         prints: Sequence[Kept] = (),
         aliases: Sequence[Alias] = (),
     ) -> None:
-        """Remember what was published, by what else it is known, and the state of its feed, in one transaction.
+        """Remember what was published, by what else it is known, and the states of its feeds, in one transaction.
 
-        To be called when the broker has it: after a crash in between it is published again, and not lost.
+        To be called when the broker has it: after a crash in between it is published again, and not lost. `known` names
+        the articles of all `prints`: of two pullers that have the same, one waits for the other there.
         """
 
         def attempt() -> None:
             with self._writing() as connection:
                 now = datetime.now(UTC)
-                queries.write_known(connection, known, feed, now)
+                queries.write_known(connection, known, now)
                 write_syndicated(connection, prints, now)
                 queries.write_aliases(connection, aliases, now)
-                if state is not None:
-                    queries.write_feed_states(connection, [state])
+                queries.write_feed_states(connection, states)
 
         _repeated(attempt)
 

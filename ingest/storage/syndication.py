@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from struct import unpack_from
+from typing import Any
 
 import sqlalchemy as sa
 
-from ingest.storage.queries import among, chunks
+from ingest.storage.queries import among, listed
 from ingest.storage.tables import Key, UtcTime, metadata
 
 KEPT_FOR = timedelta(days=7)
@@ -70,22 +72,16 @@ def read_syndicated(connection: sa.Connection, article_ids: Iterable[str], keys:
 
     Of the latter, `keys` are those of the question, not all of the article's.
     """
+    dialect = connection.dialect.name
     found: dict[int, list[int]] = {}
-    wanted = sorted(set(keys))
-    for start in range(0, len(wanted), _ROWS_AT_ONCE):
-        some = wanted[start : start + _ROWS_AT_ONCE]
-        statement = sa.select(syndication_keys.c.key, syndication_keys.c.number)
-        for key, number in connection.execute(statement.where(among(connection, syndication_keys.c.key, some))):
-            found.setdefault(number, []).append(key)
     rows = {}
-    numbers = sorted(found)
-    for start in range(0, len(numbers), _ROWS_AT_ONCE):
-        some = numbers[start : start + _ROWS_AT_ONCE]
-        for row in connection.execute(sa.select(syndicated).where(among(connection, syndicated.c.number, some))):
-            rows[row.number] = row
-    for names in chunks(article_ids):
-        for row in connection.execute(sa.select(syndicated).where(among(connection, syndicated.c.article_id, names))):
-            rows[row.number] = row
+    if wanted := sorted(set(keys)):
+        for key, number in connection.execute(_select_keys(dialect), {"listed": wanted}):
+            found.setdefault(number, []).append(key)
+    for column, values in ((syndicated.c.number, found), (syndicated.c.article_id, set(article_ids))):
+        if values:
+            for row in connection.execute(_select_syndicated(dialect, column), {"listed": sorted(values)}):
+                rows[row.number] = row
     return [
         Kept(
             row.article_id,
@@ -111,11 +107,8 @@ def write_syndicated(
 
     An article that is remembered already stays as it is: it may have been published with its group's id.
     """
-    known: set[str] = set()
-    for names in chunks(each.article_id for each in made):
-        statement = sa.select(syndicated.c.article_id)
-        known.update(connection.scalars(statement.where(among(connection, syndicated.c.article_id, names))))
-    new = {each.article_id: each for each in made if each.article_id not in known}
+    numbers = _numbers(connection, made)
+    new = {each.article_id: each for each in made if each.article_id not in numbers}
     if not new:
         return
     rows = [
@@ -130,36 +123,67 @@ def write_syndicated(
         for each in new.values()
     ]
     connection.execute(sa.insert(syndicated), rows)
-    statement = sa.select(syndicated.c.article_id, syndicated.c.number)
-    numbers = {
-        row.article_id: row.number
-        for names in chunks(new)
-        for row in connection.execute(statement.where(among(connection, syndicated.c.article_id, names)))
-    }
-    postings = [{"key": key, "number": numbers[each.article_id]} for each in new.values() for key in set(each.keys)]
-    if postings:
-        connection.execute(sa.insert(syndication_keys), sorted(postings, key=lambda row: (row["key"], row["number"])))
+    numbers = _numbers(connection, new.values())
+    postings = [(key, numbers[each.article_id]) for each in new.values() for key in set(each.keys)]
+    _for_each(connection, "INSERT INTO syndication_keys (key, number) VALUES (?, ?)", sorted(postings))
     _expire(connection, now - kept_for, max(numbers.values()) - kept_at_most, _EXPIRED_AT_ONCE * len(new))
 
 
+def _numbers(connection: sa.Connection, made: Iterable[Kept]) -> dict[str, int]:
+    """The numbers of those that are remembered."""
+    names = sorted({each.article_id for each in made})
+    if not names:
+        return {}
+    rows = connection.execute(_select_numbers(connection.dialect.name), {"listed": names})
+    return {row.article_id: row.number for row in rows}
+
+
 def _expire(connection: sa.Connection, before: datetime, up_to: int, at_once: int) -> None:
-    # Numbers rise with time: the oldest are looked at, and the first that is to stay ends the search.
-    statement = sa.select(syndicated.c.number, syndicated.c.seen, syndicated.c.sketch)
-    oldest = connection.execute(statement.order_by(syndicated.c.number).limit(at_once)).all()
-    gone = [row for row in oldest if row.number <= up_to or row.seen < before]
+    limits = {"before": before, "up_to": up_to, "at_once": at_once}
+    gone = connection.execute(_select_gone(), limits).all()
     if not gone:
         return
-    postings = [{"k": key, "n": row.number} for row in gone for key in keys_of(row.sketch or b"")]
-    if postings:
-        pair = sa.and_(
-            syndication_keys.c.key == sa.bindparam("k", type_=sa.BigInteger),
-            syndication_keys.c.number == sa.bindparam("n", type_=sa.BigInteger),
-        )
-        connection.execute(sa.delete(syndication_keys).where(pair), postings)
+    postings = [(key, row.number) for row in gone for key in keys_of(row.sketch or b"")]
+    _for_each(connection, "DELETE FROM syndication_keys WHERE key = ? AND number = ?", postings)
     numbers = [row.number for row in gone]
     for start in range(0, len(numbers), _ROWS_AT_ONCE):
         some = numbers[start : start + _ROWS_AT_ONCE]
         connection.execute(sa.delete(syndicated).where(among(connection, syndicated.c.number, some)))
+
+
+def _for_each(connection: sa.Connection, statement: str, rows: Sequence[tuple[int, int]]) -> None:
+    """Execute a statement of the drivers' with each of the rows, of which an article has a few dozen."""
+    if rows:
+        mark = "%s" if connection.dialect.name == "postgresql" else "?"
+        connection.exec_driver_sql(statement.replace("?", mark), list(rows))
+
+
+# Made anew for each feed, such a statement took a millisecond.
+@cache
+def _select_keys(dialect: str) -> sa.Select[tuple[int, int]]:
+    key = syndication_keys.c.key
+    return sa.select(key, syndication_keys.c.number).where(listed(dialect, key))
+
+
+@cache
+def _select_syndicated(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
+    return sa.select(syndicated).where(listed(dialect, column))
+
+
+@cache
+def _select_numbers(dialect: str) -> sa.Select[tuple[str, int]]:
+    name = syndicated.c.article_id
+    return sa.select(name, syndicated.c.number).where(listed(dialect, name))
+
+
+@cache
+def _select_gone() -> sa.Select[Any]:
+    # Numbers rise with time, so that only the oldest are looked at.
+    columns = (syndicated.c.number, syndicated.c.seen, syndicated.c.sketch)
+    oldest = sa.select(*columns).order_by(syndicated.c.number).limit(sa.bindparam("at_once")).subquery().c
+    too_many = oldest.number <= sa.bindparam("up_to")
+    too_old = oldest.seen < sa.bindparam("before", type_=UtcTime)
+    return sa.select(oldest.number, oldest.sketch).where(sa.or_(too_many, too_old)).order_by(oldest.number)
 
 
 def keys_of(sketch: bytes) -> list[int]:

@@ -90,7 +90,7 @@ def test_notes_are_forgotten_once_they_have_served_their_time(embedded: Pipeline
     embedded.work(KeywordCoder())
     embedded.publish([article(4)])
     known = [Known(each.article_id, each.revision, each.content_hash, each.feed) for each in (*coded, article(4))]
-    embedded.store.remember(known, "", aliases=[Alias("guid", coded[0].article_id)])
+    embedded.store.remember(known, aliases=[Alias("guid", coded[0].article_id)])
     before, events = embedded.store.known([each.article_id for each in known]), embedded.agreed()
 
     def forgotten(**days: int) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +24,7 @@ from ingest.feeds import pull as pull_module
 from ingest.feeds.catalog import Feed
 from ingest.feeds.identity import Keys, Naming
 from ingest.feeds.parse import ParsedEntry
-from ingest.feeds.pull import BATCH, PAGE_FAILURES, PullResult, pull_feeds
+from ingest.feeds.pull import BATCH, PAGE_FAILURES, Puller, PullResult, pull_feeds
 from ingest.feeds.schedule import DAY, INTERVAL, JITTER
 from ingest.records import Article, parse_article
 from ingest.settings import Fetch, Settings
@@ -585,28 +589,229 @@ def test_what_the_broker_may_not_have_is_published_again(place: Place, moment: s
 class ForgetfulStore(Store):
     """A store whose server goes away after the broker has the articles."""
 
-    def remember(self, known: Sequence[Known], feed: str, *rest: Any) -> None:
+    def remember(self, known: Sequence[Known], *rest: Any) -> None:
         raise StoreUnavailable("the database does not answer")
 
 
 class StrictStore(Store):
     """A store that refuses the articles of one feed."""
 
-    def remember(self, known: Sequence[Known], feed: str, *rest: Any) -> None:
-        if feed == "bad":
+    def remember(self, known: Sequence[Known], *rest: Any) -> None:
+        if any(each.feed == "bad" for each in known):
             raise StoreRejected("the database refuses this record")
-        super().remember(known, feed, *rest)
+        super().remember(known, *rest)
 
 
 class SlowStore(Store):
-    """A store that counts how often states are saved, and takes its time."""
+    """A store that counts how often it is written to, and takes its time."""
 
-    saves = 0
+    writes = 0
 
-    def save_feed_state(self, *states: FeedState) -> None:
+    def remember(self, known: Sequence[Known], *rest: Any) -> None:
         time.sleep(0.2)
-        self.saves += 1
-        super().save_feed_state(*states)
+        self.writes += 1
+        super().remember(known, *rest)
+
+
+class Gathering(Puller):
+    """Lets the batches of so many feeds come together before the first is published; `order` is that of the group."""
+
+    def gather(self, feeds: int) -> None:
+        self.feeds = feeds
+        self.arrived = 0
+        self.order: list[str] = []
+        self.all_here = asyncio.Event()
+
+    async def _finish(self, batch: Any) -> None:
+        if not self.all_here.is_set():
+            self.arrived += 1
+            if self.arrived == self.feeds:
+                self._thread.submit(self.hold_until_all_wait)
+                self.all_here.set()
+            await self.all_here.wait()
+            self.order.append(batch.feed.name)
+        await super()._finish(batch)
+
+    def hold_until_all_wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while len(self._publishing._waiting) < self.feeds and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def pull_together(place: Place, *names: str, **hooks: Callable[..., None]) -> tuple[dict[str, PullResult], list[str]]:
+    """Pull feeds so that their articles are published as one group; the results, and the order within the group."""
+    feeds = [place.feed(name, publisher=name) for name in names]
+    producer = Relay(place.broker.producer(), **hooks)
+
+    async def run() -> tuple[dict[str, PullResult], list[str]]:
+        async with Gathering(place.store, producer, place.settings, now=NOW) as puller:
+            puller.gather(len(feeds))
+            results = await puller.pull_all(feeds, force=True)
+            return {result.feed: result for result in results}, puller.order
+
+    try:
+        return asyncio.run(run())
+    finally:
+        producer.close()
+
+
+def wrong_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store refuses what is of the feed "bad"."""
+    remember = Store.remember
+
+    def strict(store: Store, known: Sequence[Known], *rest: Any) -> None:
+        if any(each.feed == "bad" for each in known):
+            raise StoreRejected("the database refuses this record")
+        remember(store, known, *rest)
+
+    monkeypatch.setattr(Store, "remember", strict)
+
+
+def wrong_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """We stumble over what is of the feed "bad"."""
+    sound = pull_module.prepare
+
+    def defective(article: Article, publisher: str) -> Any:
+        if article.feed == "bad":
+            raise KeyError("oh no")
+        return sound(article, publisher)
+
+    monkeypatch.setattr(pull_module, "prepare", defective)
+
+
+def wrong_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker refuses what is of the feed "bad"."""
+    send = Relay.send
+
+    def strict(relay: Relay, records: Sequence[Outgoing]) -> None:
+        if any(parse_article(record.value).feed == "bad" for record in records):
+            raise RecordTooLarge("a record is too large")
+        send(relay, records)
+
+    monkeypatch.setattr(Relay, "send", strict)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "published"),
+    [
+        (wrong_for_the_store, "rejected", True),
+        (wrong_for_the_broker, "rejected", False),
+        (wrong_for_us, "internal", False),
+    ],
+)
+def test_a_feed_that_is_refused_harms_none_that_it_goes_together_with(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: Callable[[pytest.MonkeyPatch], None],
+    kind: str,
+    published: bool,
+) -> None:
+    names = ["a", "bad", "b", "c"]
+    place.site.routes.update({f"/{name}": answer(rss(item(1), item(2))) for name in names})
+    wrong(monkeypatch)
+    results, _ = pull_together(place, *names)
+    assert {name: result.error_kind for name, result in results.items()} == dict.fromkeys(names) | {"bad": kind}
+    counted = Counter((article.feed, article.title) for article in place.published())
+    done = [name for name in names if name != "bad" or published]
+    assert counted == {(name, f"Report {number}"): 1 for name in done for number in (1, 2)}, "each once"
+    states = place.store.feed_states()
+    assert {name: state.failures for name, state in states.items()} == dict.fromkeys(names, 0) | {"bad": 1}
+    assert len(place.known()) == 6
+
+
+def test_a_broker_that_goes_away_is_asked_once_for_a_group(place: Place) -> None:
+    names = ["a", "b", "c"]
+    place.site.routes.update({f"/{name}": answer(rss(item(1))) for name in names})
+    asked: list[None] = []
+
+    def away() -> None:
+        asked.append(None)
+        unavailable()
+
+    with pytest.raises(BrokerUnavailable):
+        pull_together(place, *names, before=away)
+    assert len(asked) == 1
+    assert not place.store.feed_states()
+
+
+def test_a_kill_between_broker_and_store_loses_no_article_of_a_group(place: Place) -> None:
+    names = ["a", "b", "c"]
+    place.site.routes.update({f"/{name}": answer(rss(item(1), item(2))) for name in names})
+    program = f"""if True:
+        import os, signal, types
+        from tests.ingest.feeds.test_pull import *
+        place = Place(Path({str(place.folder)!r}), types.SimpleNamespace(url={place.site.url!r}))
+        pull_together(place, *{names!r}, after=lambda: os.kill(os.getpid(), signal.SIGKILL))
+    """
+    root = Path(__file__).parents[3]
+    assert subprocess.run([sys.executable, "-c", program], cwd=root, timeout=120).returncode == -signal.SIGKILL
+    articles = [(name, f"Report {number}", 1) for name in names for number in (1, 2)]
+
+    def told() -> Counter[tuple[str, str, int]]:
+        return Counter((article.feed, article.title, article.revision) for article in place.published())
+
+    assert told() == Counter(articles)
+    assert not place.known()
+    assert not place.store.feed_states()
+    results, _ = pull_together(place, *names)
+    assert {result.new for result in results.values()} == {2}
+    assert told() == Counter(articles * 2), "again, and as the same articles"
+    assert len(place.known()) == 6
+    assert {name: state.failures for name, state in place.store.feed_states().items()} == dict.fromkeys(names, 0)
+
+
+def stories(edition: int) -> dict[str, bytes]:
+    """Feeds of prints of one story, of stories of their own, and of edits and reprints in the second edition."""
+    wire = (
+        "Gunmen on motorcycles opened fire on traders at a weekly market in central Nigeria on Saturday, killing at least 17 "
+        "people, police and residents said. The attackers came to the village of Gashish from three sides, said a youth "
+        "leader who escaped through a maize field."
+    )
+    feeds = {
+        f"/paper{number}": [
+            item(number, f"{wire} Paper {number} has more." if number % 2 else f"Paper {number}: {WORDS}"),
+            item(
+                10 + number, f"A court in town {number} sent {number + 3} men to prison for smuggling cattle on Monday."
+            ),
+        ]
+        for number in range(6)
+    }
+    if edition:
+        feeds["/paper0"][1] = item(10, "A court in town 0 let all of the men go free.")
+        feeds["/paper3"].append(item(20, f"{wire} Again."))
+        feeds["/paper4"].append(item(21, f"{wire} For the first time here."))
+    return {path: rss(*items) for path, items in feeds.items()}
+
+
+def test_feeds_that_go_together_give_what_they_give_one_by_one(tmp_path: Path) -> None:
+    orders: list[list[str]] = []
+
+    def told(folder: str, pull: Callable[[Place, int], None]) -> tuple[Any, ...]:
+        place = Place(tmp_path / folder, site)
+        for edition in (0, 1):
+            site.routes.update({path: answer(body) for path, body in stories(edition).items()})
+            pull(place, edition)
+        articles = sorted(place.published(), key=lambda article: (article.article_id, article.revision))
+        prints = place.store.syndicated([article.article_id for article in articles], ())
+        found = articles, place.known(), place.store.feed_states(), prints
+        place.close()
+        return found
+
+    def together(place: Place, edition: int) -> None:
+        changed = [path[1:] for path, body in stories(edition).items() if not edition or body != stories(0)[path]]
+        orders.append(pull_together(place, *changed)[1])
+
+    def one_by_one(place: Place, edition: int) -> None:
+        for name in orders[edition]:
+            place.pull(place.feed(name, publisher=name), force=True)
+
+    with Site() as site:
+        found = told("together", together)
+        assert found == told("apart", one_by_one)
+    assert [len(order) for order in orders] == [6, 3]
+    assert {article.revision for article in found[0]} == {1, 2}
+    groups = Counter(article.syndication_id for article in found[0])
+    assert max(groups.values()) == 5, "three prints of one story and two more a day later"
 
 
 def test_states_of_feeds_that_end_together_are_saved_together(place: Place) -> None:
@@ -616,7 +821,7 @@ def test_states_of_feeds_that_end_together_are_saved_together(place: Place) -> N
     place.pull(*map(place.feed, names), store=store)
     store.close()
     assert {name: state.failures for name, state in place.store.feed_states().items()} == dict.fromkeys(names, 1)
-    assert store.saves < 10
+    assert store.writes < 10
 
 
 def test_a_store_that_goes_away_loses_nothing(place: Place) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ingest.errors import StoreRejected
-from ingest.storage import FeedState, Known, Store
+from ingest.storage import FeedState, Known, Store, queries
+from ingest.storage.connect import Conflict
 from ingest.storage.values import Alias
+from tests.ingest.storage.processes import race
 from tests.ingest.storage.samples import at
 
 STATE = FeedState(
@@ -68,43 +71,90 @@ def test_what_a_server_sends_cannot_keep_its_state_from_being_saved(store: Store
 def test_what_was_published_is_known(store: Store) -> None:
     assert store.known([]) == store.known(["a", "b"]) == {}
     published = [Known("a", 1, "x", "wire"), Known("b", 3, "y", "wire")]
-    store.remember(published, "wire", STATE)
+    store.remember(published, [STATE])
     assert store.known(["a", "b", "c", "a"]) == {"a": published[0], "b": published[1]}
     assert store.feed_states() == {"wire": STATE}
 
 
 def test_articles_are_known_by_aliases_and_stay_the_first_feeds(store: Store) -> None:
-    store.remember(
-        [Known("a", 1, "x", "wire")], "wire", aliases=[Alias("k", "a"), Alias("h", "a", "said"), Alias("l", "z")]
-    )
-    store.remember([Known("a", 2, "y")], "other", aliases=[Alias("k", "b"), Alias("h", "a", "more")])
+    store.remember([Known("a", 1, "x", "wire")], aliases=[Alias("k", "a"), Alias("h", "a", "said"), Alias("l", "z")])
+    store.remember([Known("a", 2, "y", "other")], aliases=[Alias("k", "b"), Alias("h", "a", "more")])
     known = Known("a", 2, "y", "wire")
     assert store.known(["a", "k", "h", "l"]) == {"a": known, "k": known, "h": replace(known, said="more")}
 
 
 def test_the_latest_revision_is_known_in_whatever_order_they_come(store: Store) -> None:
-    store.remember([Known("a", 2, "two")], "wire")
-    store.remember([Known("a", 1, "one")], "wire")
+    store.remember([Known("a", 2, "two", "wire")])
+    store.remember([Known("a", 1, "one", "wire")])
     assert store.known(["a"]) == {"a": Known("a", 2, "two", "wire")}
-    store.remember([Known("a", 4, "four"), Known("a", 3, "three")], "wire")
+    store.remember([Known("a", 4, "four", "wire"), Known("a", 3, "three", "wire")])
     assert store.known(["a"]) == {"a": Known("a", 4, "four", "wire")}
-    store.remember([Known("a", 4, "other")], "wire")
+    store.remember([Known("a", 4, "other", "wire")])
     assert store.known(["a"]) == {"a": Known("a", 4, "other", "wire")}
 
 
 def test_nothing_published_still_saves_the_state(store: Store) -> None:
-    store.remember([], "wire", STATE)
+    store.remember([], [STATE])
     assert store.feed_states() == {"wire": STATE}
 
 
 def test_articles_and_the_state_are_remembered_together_or_not_at_all(store: Store) -> None:
     with pytest.raises(StoreRejected):
-        store.remember([Known("a", 1, "x")], "wire", replace(STATE, pulls=2**63))
+        store.remember([Known("a", 1, "x")], [replace(STATE, pulls=2**63)])
     assert store.known(["a"]) == {}
     assert store.feed_states() == {}
 
 
 def test_very_many_articles_can_be_looked_up(store: Store) -> None:
     published = [Known(f"a{number}", 1, "x") for number in range(30_000)]
-    store.remember(published[:100], "wire")
+    store.remember(published[:100])
     assert len(store.known([each.article_id for each in published])) == 100
+
+
+MEMORIES = """
+import random
+import ingest.storage.store
+from datetime import timedelta
+from ingest.storage.syndication import Kept
+from ingest.storage.values import Alias
+
+ingest.storage.store._ATTEMPTS = 1  # what has to be done again shows
+store = Store.open(url)
+names = [f"{number:03}" for number in range(60)]
+for turn in range(12):
+    some = random.sample(names, 40)
+    store.remember(
+        [Known(each, turn + 1, name, name) for each in some],
+        [FeedState(each, pulls=turn) for each in some],
+        [Kept(each, each, None, name, NOON, (1, 2, 3), bytes([0, 0, 1])) for each in some],
+        [Alias(f"alias {each}", each, name) for each in some],
+    )
+    keys = [f"alias {each}" for each in random.sample(names, 40)]
+    assert set(store.known(keys, datetime.now(UTC) + timedelta(days=10 * (turn + 1)))) <= set(keys)
+"""
+
+
+def test_pullers_of_the_same_feeds_do_not_wait_for_each_other_in_a_circle(store: Store, store_url: str) -> None:
+    assert race(MEMORIES, "ab", store_url) == [0, 0]
+    names = [f"{number:03}" for number in range(60)]
+    known = store.known([*names, *(f"alias {name}" for name in names)])
+    assert {known[name].article_id for name in known} == set(names)
+    assert {known[f"alias {name}"].article_id for name in names} == set(names)
+    assert store.feed_states().keys() == set(names)
+    assert {kept.article_id for kept in store.syndicated(names, ())} == set(names)
+
+
+def test_a_transaction_that_another_got_in_the_way_of_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, failures = queries.write_feed_states, [Conflict("deadlock detected")] * 2
+
+    def hindered(*arguments: Any) -> None:
+        write(*arguments)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(queries, "write_feed_states", hindered)
+    store.remember([Known("a", 1, "x", "wire")], [STATE], aliases=[Alias("k", "a")])
+    assert store.known(["k"]) == {"k": Known("a", 1, "x", "wire")}
+    assert store.feed_states() == {"wire": STATE}

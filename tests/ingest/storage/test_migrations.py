@@ -88,7 +88,7 @@ def test_every_migration_can_be_undone_and_done_again_with_data(store_url: str, 
     store.apply([coding(0, article(), EVENT, BARE), coding(1, article("b", text=""), not_coded="empty")])
     edited = [replace(EVENT, realis="negated"), triggered("shelled")]
     store.apply([coding(2, article(revision=2), *edited, coded=NOON + timedelta(days=20))])
-    store.remember([Known("a", 2, "a-2", "wire")], "wire", FeedState("wire"), aliases=[Alias("guid", "a")])
+    store.remember([Known("a", 2, "a-2", "wire")], [FeedState("wire")], aliases=[Alias("guid", "a")])
 
     def content() -> tuple[object, ...]:
         every = EventFilter(include_retracted=True)

@@ -80,7 +80,7 @@ def test_what_the_puller_knew_is_told_by_the_articles_once_it_is_forgotten(
     same = [Known(each.article_id, 2, each.content_hash, "wire") for each in coded]
     # Published and dead-lettered; coded, but a revision behind; told otherwise by the feed that had it first.
     apart = [Known("dead", 1, "x", "wire"), replace(same[3], revision=3), replace(same[4], content_hash="y")]
-    store.remember([*same[:3], *apart], "wire", aliases=[Alias("guid", "a0"), Alias("said", "a1", "more")])
+    store.remember([*same[:3], *apart], aliases=[Alias("guid", "a0"), Alias("said", "a1", "more")])
     asked = ["a0", "a1", "a2", "a3", "a4", "dead", "guid", "said", "none"]
     before = store.known(asked)
     assert store.forget_known(NOW - timedelta(days=1)) == 0, "too young"
@@ -88,13 +88,13 @@ def test_what_the_puller_knew_is_told_by_the_articles_once_it_is_forgotten(
     assert store.counts().known == 3
     assert store.known(asked) == before
     assert before["said"] == replace(same[1], said="more")
-    store.remember([replace(same[0], revision=3, content_hash="new")], "wire")
+    store.remember([replace(same[0], revision=3, content_hash="new")])
     assert store.known(["guid"])["guid"].revision == 3
 
 
 def test_aliases_in_use_are_kept_and_others_forgotten(store: Store) -> None:
     store.apply([coding(0, article())])
-    store.remember([], "wire", aliases=[Alias("used", "a"), Alias("unused", "a")])
+    store.remember([], aliases=[Alias("used", "a"), Alias("unused", "a")])
     later = NOW + timedelta(days=300)
     assert store.known(["used", "unused"], NOW + timedelta(days=1)).keys() == {"used", "unused"}
     assert store.known(["used"], later).keys() == {"used"}
@@ -105,7 +105,7 @@ def test_aliases_in_use_are_kept_and_others_forgotten(store: Store) -> None:
 
 def test_looking_up_aliases_writes_once_a_week(store: Store) -> None:
     store.apply([coding(0, article())])
-    store.remember([], "wire", aliases=[Alias("k", "a")])
+    store.remember([], aliases=[Alias("k", "a")])
 
     def last_seen() -> str:
         with store._reading() as connection:
