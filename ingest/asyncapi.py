@@ -43,7 +43,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Conflictwire",
             "version": str(SCHEMA),
-            "description": "Articles from news feeds, the conflict events coded from them, and the incidents that they report. "
+            "description": "Articles from news feeds, the conflict events coded from them, and the incidents they report. "
             "Read `events` and `incidents` with isolation.level=read_committed.",
             "license": {"name": "Apache-2.0"},
         },

@@ -153,9 +153,11 @@ def test_puller_worker_and_reader_each_do_their_work_with_their_own_rights(
     assert kept.code == 0, kept.err
     incidents = secured.run("reader", "incidents", "--format", "json")
     reader = KafkaBroker(secured.settings("reader")).reader("incidents", "earliest")
-    assert {json.loads(line)["incident_id"] for line in incidents.lines} <= {
-        (record.key or b"").decode() for record in reader.poll(1000, 10.0)
-    } != set()
+    assert (
+        {json.loads(line)["incident_id"] for line in incidents.lines}
+        <= {(record.key or b"").decode() for record in reader.poll(1000, 10.0)}
+        != set()
+    )
     reader.close()
     letters = secured.run("reader", "dead", "list", "--format", "json")
     assert {json.loads(line)["stage"] for line in letters.lines} == {"read", "code"}
