@@ -2,9 +2,10 @@
 
     poll ─► merge ─► decide (models.incidents) ─► store (database commit) ─► publish and mark as read (one broker transaction)
 
-The store knows which revision of each event was kept and which records that made, so whatever is killed between its commit
-and the broker's, the event is delivered again and gives the same records again (docs/decisions/0002-exactly-once.md). What
-is in memory can be made anew from the store at any time: after a restart, and when a batch could not be stored.
+The store remembers with each batch where its events were read, until its records are published. After a death between the two
+commits these are published first, as they were decided; events that were kept before make nothing when they are delivered
+again (docs/decisions/0002-exactly-once.md). What is in memory can be made anew from the store at any time: after a restart,
+and when a batch could not be stored.
 
 One keeper works at a time, as what an event joins depends on those before it. Another one waits for the lock in the store.
 """
@@ -17,10 +18,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice, repeat
 from operator import itemgetter
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ from ingest.feeds.urls import registrable_domain
 from ingest.processes import open_store, stopping
 from ingest.records import EventRecord, IncidentRecord, parse_event
 from ingest.settings import Settings
-from ingest.storage import KeeperState, Kept, Store
+from ingest.storage import KeeperState, Kept, Place, Store
 from ingest.worker import End, Retry, attended, parts
 from models.errors import ConflictwireError
 from models.incidents import Incidents, Told
@@ -151,38 +152,59 @@ class Keeper:
         """How many incidents are open, by status."""
         return Counter(record.status for record in self._incidents.records())
 
-    def keep(self, events: Sequence[EventRecord | None]) -> list[tuple[IncidentRecord, ...]]:
-        """Decide and store the first of the events, or all; for each of those the records to publish.
+    @property
+    def unpublished(self) -> tuple[Place, ...]:
+        """Where the events were read whose records were stored last, until `published` is called; then none."""
+        return self._state.unpublished
 
-        One transaction: it ends early where an event needs what those before it have not stored yet. An event revision
-        that was kept before gives what it gave then, None (no event) gives nothing.
-        Raises Fenced where another keeper is at work, StoreUnavailable, StoreRejected; then it is no longer `sound`.
-        """
+    def made(self) -> list[tuple[IncidentRecord, ...]]:
+        """The records that each of the `unpublished` made. Raises StoreUnavailable."""
+        numbers = [place.number for place in self.unpublished]
+        found = self._store.made_of(numbers[0], numbers[-1])
+        return [tuple(found[number]) for number in numbers]
+
+    def published(self) -> None:
+        """Note that nothing is `unpublished` any more. Raises as `keep` does."""
+        after = replace(self._state, unpublished=())
+        with self._doubted():
+            self._store.move_keeper(self._state, after)
+        self._state = after
+
+    @contextmanager
+    def _doubted(self) -> Iterator[None]:
         try:
-            return self._keep(events)
+            yield
         except BaseException:
             self.sound = False
             raise
 
-    def _keep(self, events: Sequence[EventRecord | None]) -> list[tuple[IncidentRecord, ...]]:
+    def keep(
+        self, events: Sequence[EventRecord | None], records: Sequence[Record] = ()
+    ) -> list[tuple[IncidentRecord, ...]]:
+        """Decide and store the first of the events, or all; for each of those the records to publish.
+
+        One transaction: it ends early where an event needs what those before it have not stored yet. An event revision
+        that was kept before, or None (no event), gives nothing. `records` are those in which the events were read; without
+        them nothing is remembered as `unpublished`.
+        Raises Fenced where another keeper is at work, StoreUnavailable, StoreRejected; then it is no longer `sound`.
+        """
+        with self._doubted():
+            return self._keep(events, records)
+
+    def _keep(
+        self, events: Sequence[EventRecord | None], records: Sequence[Record]
+    ) -> list[tuple[IncidentRecord, ...]]:
         known = self._store.kept_events(event.event_id for event in events if event)
-        again = [
-            (event.event_id, event.revision)
-            for event in events
-            if event and event.event_id in known and event.revision <= known[event.event_id].revision
-        ]
-        made_then = self._store.made_of(again) if again else {}
         answers: list[tuple[IncidentRecord, ...]] = []
         kept: list[Kept] = []
+        places: list[Place] = []
         revisions = {name: each.revision for name, each in known.items()}
         # Incidents that this batch has changed, and the events in them: of these the store does not know yet.
         changed: set[str] = set()
         clock = self._state.clock
-        for event in events:
+        for event, record in zip(events, records or repeat(None), strict=False):
             if event is None or event.revision <= revisions.get(event.event_id, 0):
-                name = event and (event.event_id, event.revision)
-                texts = made_then.pop(name, []) if name else []
-                answers.append(tuple(IncidentRecord.model_validate_json(text) for text in texts))
+                answers.append(())
                 continue
             now = max(clock, event.coded) if clock else event.coded
             if event.event_id in revisions and self._incidents.home(event.event_id) is None:
@@ -193,15 +215,17 @@ class Keeper:
                     self._admit(home, event.event_id, now)
             clock = now
             made = tuple(map(IncidentRecord.of, self._incidents.observe(told(event, clock))))
-            for record in made:
-                changed.add(record.incident_id)
-                changed.update(report.event_id for report in record.reports)
+            for each in made:
+                changed.add(each.incident_id)
+                changed.update(report.event_id for report in each.reports)
             changed.add(event.event_id)
             revisions[event.event_id] = event.revision
             kept.append(Kept(event, made))
             answers.append(made)
+            if made and record:
+                places.append(Place(self._state.number + len(kept), record.partition, record.offset))
         if kept:
-            after = KeeperState(self._state.number + len(kept), clock)
+            after = KeeperState(self._state.number + len(kept), clock, tuple(places))
             oldest = next(self._incidents.records(), None)
             named = (oldest.incident_id, oldest.revision) if oldest else None
             self._store.keep(kept, self._state, after, named)
@@ -322,14 +346,12 @@ class _Loop:
             self._broker.ensure_topics(dict.fromkeys((topics.events, topics.incidents), topics.partitions))
             self._consumer = self._broker.consumer([topics.events], self._settings.incidents_group)
         consumer = self._consumer
-        if self._keeper is None or not self._keeper.sound:
-            began = time.perf_counter()
-            self._keeper = attended(lambda: Keeper(self._store), consumer, self._stop)
-            seconds = round(time.perf_counter() - began, 3)
-            log.info("open incidents read", extra={"incidents": len(self._keeper), "seconds": seconds})
         if not self._rewound:
             consumer.rewind()
             self._rewound = True
+        keeper = self._sound(consumer)
+        if keeper.unpublished and not self._make_up(consumer, keeper):
+            return True
         records = self._read(consumer)
         if (
             self._once
@@ -341,11 +363,49 @@ class _Loop:
         ordered = in_order((record, self._event(record)) for record in records)
         events = iter([event for _, event in ordered])
         for part in parts([record for record, _ in ordered]):
-            if not self._work_on(consumer, self._keeper, part, list(islice(events, len(part)))):
+            if not self._work_on(consumer, part, list(islice(events, len(part)))):
                 break
         if time.monotonic() - self._counted > _COUNT_SECONDS or self._once:
             self._counted = time.monotonic()
-            metrics.watch_open(self._keeper.statuses())
+            metrics.watch_open(self._sound(consumer).statuses())
+        return True
+
+    def _sound(self, consumer: Consumer) -> Keeper:
+        """The keeper, made anew where there is none or its memory may be ahead of the store."""
+        if self._keeper is None or not self._keeper.sound:
+            began = time.perf_counter()
+            self._keeper = attended(lambda: Keeper(self._store), consumer, self._stop)
+            seconds = round(time.perf_counter() - began, 3)
+            log.info("open incidents read", extra={"incidents": len(self._keeper), "seconds": seconds})
+        return self._keeper
+
+    def _make_up(self, consumer: Consumer, keeper: Keeper) -> bool:
+        """Publish what was stored and, as a process or a server failed then, may not be published yet; whether that is done.
+
+        It is not until the partitions that the events came from are this member's, and the transactions on them ended.
+        """
+        began = time.perf_counter()
+        topics = self._settings.topics
+        ends = {part.partition: part.end for part in self._broker.lag(topics.events, self._settings.incidents_group)}
+        places = keeper.unpublished
+        if any(place.offset >= ends.get(place.partition, 0) for place in places):
+            log.error("not published, only stored, as the topic was made anew", extra={"topic": topics.events})
+            keeper.published()
+            return True
+        consumer.poll(1, _POLL_SECONDS)  # to join the group; what it brings comes again
+        read = [Record(topics.events, place.partition, place.offset, None, b"") for place in places]
+        left = consumer.reclaim(read)
+        if left is None:
+            return False
+        made = zip(read, attended(keeper.made, consumer, self._stop), strict=True)
+        answers = [answer for record, answer in made if record in left]
+        if left:
+            self._publish(consumer, left, answers)
+        consumer.rewind()
+        keeper.published()
+        if left:
+            log.info("published what was stored before", extra={"events": len(left)})
+            self._done(KeptBatch(0, tuple(chain.from_iterable(answers)), time.perf_counter() - began))
         return True
 
     def _read(self, consumer: Consumer) -> list[Record]:
@@ -369,38 +429,34 @@ class _Loop:
             self._stats.unreadable += 1
             return None
 
-    def _work_on(
-        self, consumer: Consumer, keeper: Keeper, records: Sequence[Record], events: Sequence[EventRecord | None]
-    ) -> bool:
+    def _work_on(self, consumer: Consumer, records: Sequence[Record], events: Sequence[EventRecord | None]) -> bool:
         """Keep all of the records; whether that was so, as `stop` may end it before."""
         done = 0
         while done < len(records):
             if self._stop.is_set():
                 return False
+            keeper = self._sound(consumer)
             began = time.perf_counter()
-            asked = events[done:]
+            asked, read = events[done:], records[done:]
             try:
-                answers = attended(lambda: keeper.keep(asked), consumer, self._stop)  # noqa: B023 - done at once
+                answers = attended(lambda: keeper.keep(asked, read), consumer, self._stop)  # noqa: B023 - at once
             except StoreRejected as error:
                 if len(asked) > 1:
-                    return self._one_by_one(consumer, records[done:], asked)
+                    return self._one_by_one(consumer, read, asked)
                 where = {"partition": records[done].partition, "offset": records[done].offset}
                 log.error("passed over an event that the store refuses", extra={**where, "error": str(error)})
                 answers = [()]
             some = records[done : done + len(answers)]
             self._publish(consumer, some, answers)
+            if keeper.unpublished:
+                attended(keeper.published, consumer, self._stop)
             done += len(some)
-            self._done(
-                KeptBatch(len(some), tuple(each for made in answers for each in made), time.perf_counter() - began)
-            )
+            self._done(KeptBatch(len(some), tuple(chain.from_iterable(answers)), time.perf_counter() - began))
         return True
 
     def _one_by_one(self, consumer: Consumer, records: Sequence[Record], events: Sequence[EventRecord | None]) -> bool:
-        """Find the event that the store refuses: with what is in memory read anew, as it is ahead of the store."""
-        return all(
-            self._work_on(consumer, attended(lambda: Keeper(self._store), consumer, self._stop), [record], [event])
-            for record, event in zip(records, events, strict=True)
-        )
+        """Find the event that the store refuses."""
+        return all(self._work_on(consumer, [record], [event]) for record, event in zip(records, events, strict=True))
 
     def _publish(
         self, consumer: Consumer, records: Sequence[Record], answers: Sequence[Sequence[IncidentRecord]]

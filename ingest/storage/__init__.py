@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ingest.storage.incidents import IncidentRow, KeeperLock, KeeperState, Kept, KeptEvent
+from ingest.storage.incidents import IncidentRow, KeeperLock, KeeperState, Kept, KeptEvent, Place
 from ingest.storage.store import Store
 from ingest.storage.values import (
     Answer,
@@ -36,6 +36,7 @@ __all__ = [
     "Kept",
     "KeptEvent",
     "Known",
+    "Place",
     "Position",
     "Store",
     "StoreCheck",

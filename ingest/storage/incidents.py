@@ -7,6 +7,7 @@ in `incident_keeper`, which a keeper that lost the lock without noticing finds c
 from __future__ import annotations
 
 import fcntl
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,9 +32,9 @@ _ADMITTED_AT_ONCE = 500  # incidents
 _MAX_NUMBER = 2**63 - 1
 
 # Every revision of every incident, as `events` has those of events: `record` is the JSON as published, `stored` is when
-# the store learned of it, `superseded` when of the next one; null while it is current. `number` counts the event revisions
-# that were kept; those of an incident's own making (`event_id`, `event_revision`) share one. `parties`, `told_by` (feeds and
-# publishers) and `languages` are for searching: each entry between line breaks, parties in small letters.
+# the store learned of it, `superseded` when of the next one; null while it is current. `number` is that of the event revision
+# that made it, in the order in which they were kept. `parties`, `told_by` (feeds and publishers) and `languages` are for
+# searching: each entry between line breaks, parties in small letters.
 incidents = sa.Table(
     "incidents",
     metadata,
@@ -42,8 +43,6 @@ incidents = sa.Table(
     sa.Column("stored", UtcTime, nullable=False),
     sa.Column("superseded", UtcTime),
     sa.Column("number", Number, nullable=False),
-    sa.Column("event_id", Key, nullable=False),
-    sa.Column("event_revision", Number, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
@@ -65,7 +64,6 @@ incidents = sa.Table(
     sa.Index("incidents_stored", "stored", "incident_id", "revision"),
     sa.Index("incidents_type", "type", "stored", "incident_id"),
     sa.Index("incidents_number", "number"),
-    sa.Index("incidents_event", "event_id"),
 )
 
 # The countries of each revision: its own and those of its parties.
@@ -95,24 +93,39 @@ incident_events = sa.Table(
     sa.Column("last_coded", UtcTime, nullable=False),
 )
 
-# One row: how many event revisions were kept, the time of the last (coded), and from which number on incidents are open.
+# One row: how many event revisions were kept, the time of the last (coded), from which number on incidents are open, and
+# what the topic may lack (`KeeperState.unpublished`): a JSON list of [number, partition, offset].
 incident_keeper = sa.Table(
     "incident_keeper",
     metadata,
     sa.Column("number", Number, primary_key=True, autoincrement=False),
     sa.Column("clock", UtcTime),
     sa.Column("open_from", Number, nullable=False),
+    sa.Column("unpublished", sa.Text, nullable=False),
 )
 
 _CURRENT = incidents.c.superseded.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The number of an event revision that was kept, and where in the topic of events it was read."""
+
+    number: int
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeeperState:
-    """How many event revisions were kept, and the time of the last (coded); None before the first."""
+    """How many event revisions were kept, and the time of the last (coded); None before the first.
+
+    `unpublished` are those of the last transaction whose incident records may not be on their topic yet, in order.
+    """
 
     number: int
     clock: datetime | None
+    unpublished: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +157,8 @@ class IncidentRow:
 
 def read_keeper(connection: sa.Connection) -> KeeperState:
     """How far the keeper is."""
-    row = connection.execute(sa.select(incident_keeper.c.number, incident_keeper.c.clock)).one()
-    return KeeperState(row.number, row.clock)
+    row = connection.execute(sa.select(incident_keeper)).one()
+    return KeeperState(row.number, row.clock, tuple(Place(*each) for each in json.loads(row.unpublished)))
 
 
 def read_kept(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, KeptEvent]:
@@ -160,20 +173,17 @@ def read_kept(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, 
     return found
 
 
-def read_made(connection: sa.Connection, pairs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], list[str]]:
-    """The JSON of the incident records that event revisions made, in order; those that made none are not in it."""
-    wanted = set(pairs)
-    found: dict[tuple[str, int], list[str]] = {}
-    for some in chunks(event_id for event_id, _ in wanted):
-        statement = (
-            sa.select(incidents.c.event_id, incidents.c.event_revision, incidents.c.record)
-            .where(among(connection, incidents.c.event_id, some))
-            # Within one number the order does not matter to anybody: they are of different incidents, thus of different keys.
-            .order_by(incidents.c.number, incidents.c.incident_id)
-        )
-        for event_id, revision, record in connection.execute(statement):
-            if (event_id, revision) in wanted:
-                found.setdefault((event_id, revision), []).append(record)
+def read_made(connection: sa.Connection, first: int, last: int) -> dict[int, list[IncidentRecord]]:
+    """The incident records that the event revisions of these numbers made; those that made none are not in it."""
+    statement = (
+        sa.select(incidents.c.number, incidents.c.record)
+        .where(incidents.c.number.between(first, last))
+        # Within one number the order does not matter to anybody: they are of different incidents, thus of different keys.
+        .order_by(incidents.c.number, incidents.c.incident_id)
+    )
+    found: dict[int, list[IncidentRecord]] = {}
+    for number, record in connection.execute(statement):
+        found.setdefault(number, []).append(parse_incident(record.encode()))
     return found
 
 
@@ -229,12 +239,10 @@ def write_kept(
 ) -> None:
     """Write what was kept, as known since `stored`, numbered from `before` on.
 
-    `oldest` is the incident of those now open that was left alone for longest, by id and revision. Raises Fenced where
-    the keeper is not where it was `before`: another one is at work.
+    `oldest` is the incident of those now open that was left alone for longest, by id and revision. Raises Fenced as
+    `move_keeper` does.
     """
-    moved = incident_keeper.update().where(incident_keeper.c.number == before.number)
-    if not connection.execute(moved.values(number=after.number, clock=after.clock)).rowcount:
-        raise Fenced("another keeper has kept events meanwhile")
+    move_keeper(connection, before, after)
     last = {record.incident_id: record for each in kept for record in each.made}
     events = _belonging(connection, kept, last)
     for some in chunks(last):
@@ -244,7 +252,7 @@ def write_kept(
     for number, each in enumerate(kept, before.number + 1):
         for record in each.made:
             until = None if record is last[record.incident_id] else stored
-            rows.append(_row(record, each.event, number, stored, until, events))
+            rows.append(_row(record, number, stored, until, events))
             countries += [
                 {
                     "country": country,
@@ -259,6 +267,15 @@ def write_kept(
     insert(connection, incident_countries, countries)
     _write_belonging(connection, events)
     connection.execute(incident_keeper.update().values(open_from=_number(connection, oldest, after.number + 1)))
+
+
+def move_keeper(connection: sa.Connection, before: KeeperState, after: KeeperState) -> None:
+    """Write how far the keeper is. Raises Fenced where it is not where it was `before`: another one is at work."""
+    places = [(place.number, place.partition, place.offset) for place in after.unpublished]
+    moved = incident_keeper.update().where(incident_keeper.c.number == before.number)
+    values = {"number": after.number, "clock": after.clock, "unpublished": json.dumps(places)}
+    if not connection.execute(moved.values(values)).rowcount:
+        raise Fenced("another keeper has kept events meanwhile")
 
 
 def _number(connection: sa.Connection, named: tuple[str, int] | None, default: int) -> int:
@@ -325,7 +342,6 @@ def _write_belonging(connection: sa.Connection, events: Mapping[str, _Event]) ->
 
 def _row(
     record: IncidentRecord,
-    event: EventRecord,
     number: int,
     stored: datetime,
     superseded: datetime | None,
@@ -343,8 +359,6 @@ def _row(
         "stored": stored,
         "superseded": superseded,
         "number": number,
-        "event_id": event.event_id,
-        "event_revision": event.revision,
         "kind": record.kind,
         "status": record.status,
         "type": record.type.value,

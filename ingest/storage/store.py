@@ -330,10 +330,10 @@ class Store:
         with self._reading() as connection:
             return incidents.read_kept(connection, event_ids)
 
-    def made_of(self, pairs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], list[str]]:
-        """The JSON of the incident records that event revisions made; those that made none are not in it."""
+    def made_of(self, first: int, last: int) -> dict[int, list[IncidentRecord]]:
+        """The incident records that the event revisions kept under these numbers made; those that made none are not in it."""
         with self._reading() as connection:
-            return incidents.read_made(connection, pairs)
+            return incidents.read_made(connection, first, last)
 
     def open_incidents(self) -> Iterator[tuple[IncidentRecord, list[EventRecord]]]:
         """The incidents that were open, as `Incidents.admit` wants them after a restart; streamed."""
@@ -364,6 +364,11 @@ class Store:
                 incidents.write_kept(connection, kept, before, after, oldest, time)
 
         _repeated(attempt)
+
+    def move_keeper(self, before: KeeperState, after: KeeperState) -> None:
+        """Store how far a keeper is that was at `before`, where it made nothing. Raises Fenced as `keep` does."""
+        with self._writing() as connection:
+            incidents.move_keeper(connection, before, after)
 
     # --- what the API reads
 

@@ -104,8 +104,6 @@ def incident(number: int, reports: list[dict[str, Any]]) -> dict[str, Any]:
         "stored": last["stored"],
         "superseded": None,
         "number": number,
-        "event_id": last["event_id"],
-        "event_revision": 1,
         "kind": "new",
         "status": status,
         "type": first["type"],

@@ -23,8 +23,6 @@ def upgrade() -> None:
         sa.Column("stored", time, nullable=False),
         sa.Column("superseded", time),
         sa.Column("number", sa.BigInteger, nullable=False),
-        sa.Column("event_id", key, nullable=False),
-        sa.Column("event_revision", sa.BigInteger, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("type", sa.Text, nullable=False),
@@ -47,7 +45,6 @@ def upgrade() -> None:
     op.create_index("incidents_stored", "incidents", ["stored", "incident_id", "revision"])
     op.create_index("incidents_type", "incidents", ["type", "stored", "incident_id"])
     op.create_index("incidents_number", "incidents", ["number"])
-    op.create_index("incidents_event", "incidents", ["event_id"])
     op.create_table(
         "incident_countries",
         sa.Column("country", key, primary_key=True),
@@ -73,8 +70,9 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("clock", time),
         sa.Column("open_from", sa.BigInteger, nullable=False),
+        sa.Column("unpublished", sa.Text, nullable=False),
     )
-    op.execute("INSERT INTO incident_keeper (number, open_from) VALUES (0, 0)")
+    op.execute("INSERT INTO incident_keeper (number, open_from, unpublished) VALUES (0, 0, '[]')")
 
 
 def downgrade() -> None:
