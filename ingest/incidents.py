@@ -461,7 +461,7 @@ class _Loop:
     def _publish(
         self, consumer: Consumer, records: Sequence[Record], answers: Sequence[Sequence[IncidentRecord]]
     ) -> None:
-        """Publish and mark as read. What is too large for its topic is in the store only."""
+        """Publish and mark as read, in parts where something is too large for its topic: that is in the store only."""
         try:
             consumer.commit(records, list(self._outputs(records, answers)))
         except RecordTooLarge as error:
@@ -470,9 +470,10 @@ class _Loop:
                 self._publish(consumer, records[:half], answers[:half])
                 self._publish(consumer, records[half:], answers[half:])
                 return
-            names = [f"{record.incident_id}/{record.revision}" for record in answers[0]]
-            log.error("not published, only stored", extra={"incidents": ", ".join(names), "error": str(error)})
-            consumer.commit(records, [])
+            largest = max(answers[0], key=lambda record: len(record.to_json()))
+            name = f"{largest.incident_id}/{largest.revision}"
+            log.error("not published, only stored", extra={"incident": name, "error": str(error)})
+            self._publish(consumer, records, [tuple(record for record in answers[0] if record is not largest)])
 
     def _outputs(self, records: Sequence[Record], answers: Sequence[Sequence[IncidentRecord]]) -> Iterator[Outgoing]:
         topic = self._settings.topics.incidents

@@ -15,9 +15,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 
 from ingest.errors import RecordError
 from models.events import Actor, Codes, Count, EventDate, Location, Mention, ModelInfo, Realis, Span
-from models.incidents import Change, ChangeKind
-from models.incidents import IncidentRecord as Incident
-from models.incidents.record import Casualties, Disputed, Persons, Report, Supported, When, Where, Who
+from models.incidents.record import (
+    Casualties,
+    Change,
+    ChangeKind,
+    Disputed,
+    Persons,
+    Report,
+    Supported,
+    When,
+    Where,
+    Who,
+)
+from models.incidents.record import IncidentRecord as Incident
 from models.incidents.record import Status as IncidentStatus
 
 SCHEMA = 1

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from models.events import Realis
+from models.incidents.record import Status
 
 REALIS: tuple[str, ...] = get_args(Realis)
-# `models.incidents.record.Status`, which takes a quarter of a second to import.
-INCIDENT_STATUSES = ("single_source", "corroborated", "contradicted", "retracted")
+INCIDENT_STATUSES: tuple[str, ...] = get_args(Status)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(?:\d{1,6}[smhdw])+")

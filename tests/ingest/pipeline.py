@@ -115,6 +115,11 @@ class Pipeline:
         assert all(each.record == revisions[json.loads(each.record)["incident_id"]][-1] for each in current)
         return records
 
+    def stored_incidents(self) -> list[bytes]:
+        """Every revision of every incident in the store, in the order in which they became known."""
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        return [each.record.encode() for each in self.store.incident_changes(first, last)]
+
     def stored(self) -> list[EventRecord]:
         return list(self.store.events(EventFilter(include_retracted=True)))
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from ingest.cli.values import INCIDENT_STATUSES
 from ingest.incidents import Keeper
 from ingest.records import IncidentRecord, json_schema, parse_incident
 from ingest.storage import Store
-from models.incidents.record import Status
 from tests.ingest.command import Answer, call, finish, start
 from tests.ingest.keeping import STORY, Report, keep_all, store_reports
 from tests.ingest.pipeline import Pipeline, article
@@ -37,10 +34,6 @@ def show(folder: Path, *arguments: str) -> Answer:
     answer = call("incidents", *arguments, "--data-dir", folder)
     assert answer.code == 0, answer.err
     return answer
-
-
-def test_statuses_can_be_asked_for_by_the_names_that_records_have() -> None:
-    assert get_args(Status) == INCIDENT_STATUSES
 
 
 def test_incidents_can_be_listed_and_filtered(told: list[IncidentRecord], tmp_path: Path) -> None:

@@ -6,24 +6,30 @@ import logging
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count, cycle
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.broker import Outgoing, Record
-from ingest.errors import Fenced
+from ingest.broker.embedded import EmbeddedMember
+from ingest.errors import Fenced, StoreRejected
 from ingest.incidents import Keeper, in_order, keep_incidents, publisher_of, run_keeper
 from ingest.records import EventRecord, IncidentRecord, parse_incident
 from ingest.settings import Settings
+from ingest.storage import Kept, Place, Store
 from ingest.storage.queries import event_row, insert
 from ingest.storage.tables import events as events_table
 from tests.ingest.command import ROOT
@@ -190,9 +196,9 @@ def test_incidents_are_on_the_topic_and_in_the_store_each_revision_once(pipeline
     assert keys == {record.incident_id.encode() for record in pipeline.incidents()}
 
 
-def driver(settings: Settings, once: bool, kill_after: int = 0) -> subprocess.Popen[bytes]:
+def driver(settings: Settings, once: bool, *deaths: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.ingest.keeper_driver", str(int(once)), str(kill_after)],
+        [sys.executable, "-m", "tests.ingest.keeper_driver", str(int(once)), *deaths],
         cwd=ROOT,
         env=os.environ | as_environment(settings) | {"PYTHONPATH": str(ROOT), "CONFLICTWIRE_LOG": "json"},
         stdout=subprocess.PIPE,
@@ -200,19 +206,116 @@ def driver(settings: Settings, once: bool, kill_after: int = 0) -> subprocess.Po
     )
 
 
-def test_a_keeper_killed_between_its_two_commits_loses_and_doubles_nothing(pipeline: Pipeline) -> None:
+def test_a_keeper_killed_anywhere_publishes_each_revision_once_and_in_order(pipeline: Pipeline) -> None:
+    """The first dies before it publishes anything, the next two in what makes up for that, and so on."""
     events = told_to(pipeline, STORY)
-    for kills in (1, 2):
-        process = driver(pipeline.settings, once=True, kill_after=kills)
-        _, log = process.communicate(timeout=100)
-        assert process.returncode == -signal.SIGKILL, log
-    stored = pipeline.store.keeper().number
-    assert 0 < stored < len(events)
-    stats = pipeline.keep()
-    assert stats.events > len(events) - stored, "what was not published is read again"
+    process = driver(pipeline.settings, True, "stored:1", "sent:1", "published:1", "stored:1", "published:2", "sent:1")
+    _, log = process.communicate(timeout=200)
+    assert process.returncode == 0, log
+    assert pipeline.store.keeper().unpublished
+    assert len(pipeline.published(pipeline.settings.topics.incidents)) < len(pipeline.stored_incidents())
+    pipeline.keep()
     records = pipeline.incidents()
-    assert pipeline.store.keeper().number == len(events)
+    assert pipeline.store.keeper() == replace(pipeline.store.keeper(), number=len(events), unpublished=())
     assert reported(records) == valid(events)
+
+
+class Died(BaseException):
+    """A keeper's end, at which nothing is caught."""
+
+
+def mortal(work: Callable[..., Any], dies: Callable[[], bool]) -> Callable[..., Any]:
+    def worked(*arguments: Any) -> Any:
+        result = work(*arguments)
+        if dies():
+            raise Died
+        return result
+
+    return worked
+
+
+def keep_dying(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, dies: Callable[[], bool]) -> Iterator[int]:
+    """Keepers one after the other, each of which dies after a commit when `dies` says so; their numbers, until one lives."""
+    for owner, name in ((Store, "keep"), (Store, "move_keeper"), (EmbeddedMember, "commit")):
+        monkeypatch.setattr(owner, name, mortal(getattr(owner, name), dies))
+    for number in count():
+        yield number
+        try:
+            pipeline.keep()
+        except Died:
+            continue
+        return
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_deaths_at_any_commit_and_other_batches_change_no_order(
+    embedded: Pipeline, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random_ = random.Random(seed)
+    events = told_to(embedded, STORY)
+    lives = 0
+    for _ in keep_dying(embedded, monkeypatch, lambda: random_.random() < 0.6):
+        monkeypatch.setattr("ingest.incidents.READ_AHEAD", random_.randrange(1, 9))
+        lives += 1
+    assert lives > 3
+    assert reported(embedded.incidents()) == valid(events)
+
+
+def test_records_too_large_for_their_topic_are_passed_over_by_a_keeper_that_dies(
+    embedded: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All others are published once and in order, though the batch goes to the topic in parts, between which it dies."""
+    limit = sorted(len(record.to_json()) for record in expected(told_to(embedded, STORY)))[-3]
+    monkeypatch.setattr("ingest.broker.embedded.MAX_RECORD_BYTES", limit)
+    deaths = cycle([False, True])
+    lives = list(keep_dying(embedded, monkeypatch, lambda: next(deaths)))
+    assert len(lives) > 4
+    small = [record for record in map(parse_incident, embedded.stored_incidents()) if len(record.to_json()) <= limit]
+    published = [parse_incident(each.value) for each in embedded.published(embedded.settings.topics.incidents)]
+    assert revisions(published) == revisions(small)
+    assert 0 < len(small) < len(embedded.stored_incidents())
+    assert "not published, only stored" in caplog.text
+
+
+def test_a_group_set_back_by_hand_publishes_nothing_anew(embedded: Pipeline) -> None:
+    events = told_to(embedded, STORY)
+    embedded.keep()
+    before = embedded.incidents()
+    with closing(sqlite3.connect(embedded.settings.embedded_path)) as connection, connection:
+        assert connection.execute("UPDATE offsets SET committed = 0").rowcount
+    stats = embedded.keep()
+    assert (stats.events, stats.made.total()) == (len(events), 0)
+    assert embedded.incidents() == before
+
+
+def test_a_topic_made_anew_does_not_hold_a_keeper_up(embedded: Pipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """What was to be published belonged to places in the old one."""
+    told_to(embedded, STORY[:2])
+    embedded.keep()
+    state = embedded.store.keeper()
+    embedded.store.move_keeper(state, replace(state, unpublished=(Place(1, 0, 0), Place(2, 4711, 0))))
+    assert embedded.keep().made.total() == 0
+    assert "the topic was made anew" in caplog.text
+    assert embedded.store.keeper() == state
+    assert len(embedded.incidents()) == 2
+
+
+def test_an_event_that_the_store_refuses_is_passed_over(
+    embedded: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = told_to(embedded, STORY)
+    bad, keep = events[6].event_id, Store.keep
+
+    def refusing(self: Store, kept: Sequence[Kept], *others: Any) -> None:
+        if any(each.event.event_id == bad for each in kept):
+            raise StoreRejected("refused")
+        keep(self, kept, *others)
+
+    monkeypatch.setattr(Store, "keep", refusing)
+    monkeypatch.setattr("ingest.incidents.READ_AHEAD", 4)
+    assert embedded.keep().events == len(events)
+    assert reported(embedded.incidents()) == [each for each in valid(events) if each[0] != bad]
+    assert caplog.text.count("passed over an event that the store refuses") == 1
 
 
 def test_a_keeper_can_be_stopped_and_says_so(embedded: Pipeline) -> None:
@@ -295,9 +398,13 @@ def test_a_keeper_that_lost_its_lock_unnoticed_writes_nothing(embedded: Pipeline
         first.keep(events[1:2])
     assert not first.sound
     assert embedded.store.kept_events([events[1].event_id]) == {}
-    assert Keeper(embedded.store).keep(events) == [
-        tuple(record for record in expected(events) if record.changed == each.coded) for each in events
-    ]
+    assert (
+        Keeper(embedded.store).keep(events)
+        == [
+            (),  # kept before
+            *(tuple(record for record in expected(events) if record.changed == each.coded) for each in events[1:]),
+        ]
+    )
 
 
 @pytest.mark.kafka
