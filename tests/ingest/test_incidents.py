@@ -206,10 +206,14 @@ def driver(settings: Settings, once: bool, *deaths: str) -> subprocess.Popen[byt
     )
 
 
+@pytest.mark.timeout(300)
 def test_a_keeper_killed_anywhere_publishes_each_revision_once_and_in_order(pipeline: Pipeline) -> None:
     """The first dies before it publishes anything, the next two in what makes up for that, and so on."""
     events = told_to(pipeline, STORY)
-    process = driver(pipeline.settings, True, "stored:1", "sent:1", "published:1", "stored:1", "published:2", "sent:1")
+    deaths = ("stored:1", "sent:1", "published:1", "stored:1")
+    if pipeline.settings.broker == "embedded:":  # Kafka takes seconds to let go of what the dead held
+        deaths += ("published:2", "sent:1")
+    process = driver(pipeline.settings, True, *deaths)
     _, log = process.communicate(timeout=200)
     assert process.returncode == 0, log
     assert pipeline.store.keeper().unpublished
