@@ -218,6 +218,8 @@ def ask(address: str, query: str) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{address}/api/v1/query?{urllib.parse.urlencode({'query': query})}") as said:
             answer: dict[str, Any] = json.load(said)
     except urllib.error.HTTPError as error:
+        if error.code == 503:  # it reads what it has
+            return []
         pytest.fail(f"{query}: {error.read().decode()}")
     except OSError:
         return []
