@@ -6,14 +6,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.api.columns import DAY, Columns, Rows, moment
+from ingest.api.columns import Columns, Rows, moment
 from ingest.api.filters import TIMES, Unit
 from ingest.records import format_time
 from models.ontology import TYPES, quad
@@ -39,14 +38,27 @@ def counts(columns: Columns, rows: Rows, by: Sequence[Unit]) -> list[dict[str, s
     else:
         found, totals = np.unique(key, return_counts=True)
     places = np.unravel_index(found, sizes) if len(found) else [found] * len(axes)
-    labels = [[axis.names[at] for at in place.tolist()] for axis, place in zip(axes, places, strict=True)]
     units = [axis.unit for axis in axes]
-    values = list(zip(*labels, totals.tolist(), strict=True))
     if units[0] in TIMES:
-        values.sort(key=lambda row: (row[0], -row[-1]))
+        order = np.lexsort((-totals, places[0]))
     else:
-        values.sort(key=lambda row: (-row[-1], *row[:-1]))
-    return [dict(zip((*units, "count"), row, strict=True)) for row in values]
+        ranks = [_ranks(axis.names)[place] for axis, place in zip(axes, places, strict=True)]
+        order = np.lexsort((*reversed(ranks), -totals))
+    labels = [[axis.names[at] for at in place[order].tolist()] for axis, place in zip(axes, places, strict=True)]
+    numbers = totals[order].tolist()
+    if len(units) == 1:
+        return [{units[0]: value, "count": number} for value, number in zip(*labels, numbers, strict=True)]
+    one, other = units
+    return [
+        {one: first, other: second, "count": number} for first, second, number in zip(*labels, numbers, strict=True)
+    ]
+
+
+def _ranks(names: Sequence[str]) -> NDArray[np.intp]:
+    """The place of each name among them all in the order of the alphabet."""
+    ranks = np.empty(len(names), np.intp)
+    ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ def _joined(axes: Sequence[_Axis]) -> NDArray[np.intp]:
     if len(axes) == 1:
         return axes[0].numbers.astype(np.intp)
     one, other = axes
-    left, right = one.numbers.astype(np.intp), other.numbers.astype(np.intp)
+    left, right = one.numbers, other.numbers
     if one.lengths is not None and other.lengths is not None:
         # Each of the first by each of the second of the same row.
         owners = np.repeat(np.arange(len(one.lengths)), one.lengths)
@@ -76,26 +88,26 @@ def _joined(axes: Sequence[_Axis]) -> NDArray[np.intp]:
         right = np.repeat(right, one.lengths)
     elif other.lengths is not None:
         left = np.repeat(left, other.lengths)
-    left *= len(other.names)
-    left += right
-    return left
+    key = left.astype(np.intp)
+    key *= len(other.names)
+    key += right
+    return key
 
 
 def _axis(columns: Columns, rows: Rows, unit: Unit) -> _Axis:
     if unit in TIMES:
         days = columns.column("day", rows)
         first, last = (int(days.min()), int(days.max())) if len(days) else (0, 0)
-        starts = [_start(day, unit) for day in range(first, last + 1)]
-        names = list(dict.fromkeys(starts))
-        numbers = {name: at for at, name in enumerate(names)}
-        table = np.array([numbers[start] for start in starts], np.intp)
-        return _Axis(unit, np.take(table, days - first), None, names)
+        starts = _starts(np.arange(first, last + 1), unit)
+        found, table = np.unique(starts, return_inverse=True)
+        names = np.datetime_as_string(found).tolist()
+        return _Axis(unit, np.take(table.astype(np.int32), days - first), None, names)
     if unit == "type":
         return _Axis(unit, columns.column("type", rows), None, list(columns.types.names))
     if unit == "quad":
         quads = [quad(name) if name in TYPES else "" for name in columns.types.names]
         names = list(dict.fromkeys(quads))
-        table = np.array([names.index(each) for each in quads], np.intp)
+        table = np.array([names.index(each) for each in quads], np.int32)
         return _Axis(unit, np.take(table, columns.column("type", rows)), None, names)
     lists, known = ("countries", columns.countries) if unit == "country" else ("feeds", columns.feeds)
     listed, lengths = columns.listed(lists, rows)
@@ -103,12 +115,12 @@ def _axis(columns: Columns, rows: Rows, unit: Unit) -> _Axis:
     return _Axis(unit, listed, None if single else lengths, list(known.names) or [""])
 
 
-def _start(day: int, unit: Unit) -> str:
-    """The day (since 1970), the Monday of its week, or its month."""
-    date = moment(day * DAY).date()
+def _starts(days: NDArray[Any], unit: Unit) -> NDArray[Any]:
+    """The days (since 1970, a Thursday), the Mondays of their weeks, or their months."""
     if unit == "week":
-        date -= timedelta(days=date.weekday())
-    return date.isoformat()[:7] if unit == "month" else date.isoformat()
+        days = days - (days + 3) % 7
+    dates = days.astype("datetime64[D]")
+    return dates.astype("datetime64[M]") if unit == "month" else dates
 
 
 def points(columns: Columns, rows: Rows, zoom: int, of: str) -> str:

@@ -161,10 +161,8 @@ class _Lists:
         values, starts = self._slice(first, last)
         rows = np.flatnonzero(passing)
         if len(rows) * _RARE < len(passing):
-            # The values of these alone.
-            lengths = starts[rows + 1] - starts[rows]
-            within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            having = _chosen(chosen, values[np.repeat(starts[rows], lengths) + within])
+            some_values, lengths = _picked(values, starts, rows)
+            having = _chosen(chosen, some_values)
             passing[rows] = np.bincount(np.repeat(np.arange(len(rows)), lengths)[having], minlength=len(rows)) > 0
             return
         having = _chosen(chosen, values)
@@ -182,12 +180,23 @@ class _Lists:
             return np.empty(0, np.intp), np.empty(0, np.intp)
         first, last = int(rows[0]), int(rows[-1]) + 1
         values, starts = self._slice(first, last)
+        if len(rows) * _RARE < last - first:
+            return _picked(values, starts, rows - first)
         lengths = np.diff(starts)
         if len(rows) == last - first:
             return values, lengths
         taken = np.zeros(last - first, bool)
         taken[rows - first] = True
         return values[np.repeat(taken, lengths)], lengths[taken]
+
+
+def _picked(
+    values: NDArray[Any], starts: NDArray[np.intp], rows: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The values of a few rows, one row after the other, and how many each row has."""
+    lengths = starts[rows + 1] - starts[rows]
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return values[np.repeat(starts[rows], lengths) + within], lengths
 
 
 def _chosen(chosen: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.bool_]:
