@@ -19,7 +19,7 @@ ifdef CI
 MAKEFLAGS += -j3
 endif
 
-.PHONY: deploy-proof audit sbom run test faults lint fmt bench train evaluate docs lock clean help
+.PHONY: screenshots deploy-proof audit sbom run test faults lint fmt bench train evaluate docs lock clean help
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,8 +50,8 @@ else
 endif
 
 # Training is tested where torch is installed (`make .venv/train test`); in CI it would take a third of the time allowed.
-test: .venv/dev $(if $(CI),.cache/bin/promtool) lint  ## lint, types and all tests, on a real Kafka, PostgreSQL and Prefect server
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+test: .venv/dev $(if $(CI),.cache/bin/promtool .cache/bin/chromium) lint  ## lint, types and all tests, on a real Kafka, PostgreSQL and Prefect server
+	@$(BIN)/python -m pytest -p no:schemathesis -n 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Debian's, unpacked and not installed: a package that is installed starts a server.
 .cache/bin/promtool:
@@ -59,6 +59,11 @@ test: .venv/dev $(if $(CI),.cache/bin/promtool) lint  ## lint, types and all tes
 	@cd $(@D) && { apt-get download -q prometheus >/dev/null 2>&1 || { apt-get update -q && apt-get download -q prometheus; }; } >&2
 	@cd $(@D) && dpkg --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool ./usr/bin/prometheus
 	@rm -f $(@D)/prometheus_*.deb
+
+# The browser of the tests of the page: Debian's, unpacked and not installed.
+.cache/bin/chromium:
+	@echo "fetching Chromium (a minute, once)" >&2
+	@tests/page/chromium.sh .cache
 
 # 200 faults over 50,000 articles on each broker; FAULTS="--broker kafka --faults 20 --articles 500" for less.
 faults: .venv/dev  ## break everything while articles stream in, and prove that nothing is lost or doubled; SEED= repeats
@@ -82,6 +87,9 @@ bench: .venv/dev  ## speed of the coder against the bare encoder in one run, and
 	@$(BIN)/python -m tests.bench.streaming
 	@$(BIN)/python -m tests.bench.streaming --broker embedded
 	@$(BIN)/python -m tests.bench.streaming --coder accurate --articles 300 --rate 1 --seconds 60
+
+screenshots: .venv/dev .cache/bin/chromium  ## write docs/images/desk-*.png again, from a filled store in a real browser
+	@$(BIN)/python -m tests.page.screenshots docs/images
 
 train: .venv/train  ## from models/corpus to models/weights; resumes where it stopped
 	@$(BIN)/python -m models.training.train --out models/weights

@@ -19,5 +19,7 @@ make() {
 random | make postgres_password
 random | make grafana_password
 printf 'postgresql+psycopg://conflictwire:%s@postgres:5432/conflictwire' "$(cat "$folder/postgres_password")" | make store_url
+# The same user, who takes the role of a reader at once.
+printf '%s?options=-c%%20role%%3Dconflictwire_reader' "$(cat "$folder/store_url")" | make reader_url
 # Empty: no alert is sent. Put in the address that takes {"text": "..."}, such as a chat's incoming webhook.
 printf '' | make alert_url

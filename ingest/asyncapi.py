@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from ingest.records import SCHEMA, json_schema
 from ingest.settings import Topics
@@ -24,11 +24,13 @@ def document() -> dict[str, Any]:
     topics = Topics()
     key = {"type": "string", "description": "article_id: one article's records stay in order"}
 
-    def channel(address: str, description: str, message: dict[str, Any]) -> dict[str, Any]:
+    def channel(address: str, description: str, message: dict[str, Any], key: dict[str, Any] = key) -> dict[str, Any]:
         named = {"bindings": {"kafka": {"key": key}}} | message
         return {"address": address, "description": description, "messages": {"record": named}}
 
-    def record(kind: str) -> dict[str, Any]:
+    of_incident = {"type": "string", "description": "incident_id: one incident's revisions stay in order"}
+
+    def record(kind: Literal["article", "event", "incident"]) -> dict[str, Any]:
         return {"name": kind, "contentType": "application/json", "payload": {"$ref": f"#/components/schemas/{kind}"}}
 
     headers = {
@@ -41,20 +43,24 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Conflictwire",
             "version": str(SCHEMA),
-            "description": "Articles from news feeds, and the conflict events coded from them. "
-            "Read `events` with isolation.level=read_committed.",
+            "description": "Articles from news feeds, the conflict events coded from them, and the incidents they report. "
+            "Read `events` and `incidents` with isolation.level=read_committed.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
         "channels": {
             "articles": channel(topics.articles, "Every revision of every article, to be coded", record("article")),
             "events": channel(topics.events, "Every revision of every event, once", record("event")),
+            "incidents": channel(
+                topics.incidents, "Every revision of every incident, once", record("incident"), of_incident
+            ),
             "dead": channel(topics.dead, "Article records that could not be read or coded, unchanged", dead),
         },
         "operations": {
             "code": {"action": "receive", "channel": {"$ref": "#/channels/articles"}},
             "follow": {"action": "send", "channel": {"$ref": "#/channels/events"}},
+            "watch": {"action": "send", "channel": {"$ref": "#/channels/incidents"}},
             "bury": {"action": "send", "channel": {"$ref": "#/channels/dead"}},
         },
-        "components": {"schemas": {"article": json_schema("article"), "event": json_schema("event")}},
+        "components": {"schemas": {kind: json_schema(kind) for kind in ("article", "event", "incident")}},
     }

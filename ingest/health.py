@@ -83,11 +83,16 @@ def readiness(seen: Seen | None, joined: float | None, now: float) -> Health:
 
 
 class Watch:
-    """Looks at broker and store now and then, in a thread of its own with connections of its own."""
+    """Looks at broker and store now and then, in a thread of its own with connections of its own.
 
-    def __init__(self, settings: Settings) -> None:
+    `articles` and `incidents` are whether the lag of the workers' group, and of the keeper's, is told.
+    """
+
+    def __init__(self, settings: Settings, articles: bool, incidents: bool) -> None:
         self.seen: Seen | None = None
         self._settings = settings
+        self._articles = articles
+        self._incidents = incidents
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
@@ -108,7 +113,11 @@ class Watch:
     def _look_at_broker(self) -> None:
         broker = open_broker(self._settings)
         try:
-            metrics.watch_lag(broker.lag(self._settings.topics.articles, self._settings.group))
+            topics = self._settings.topics
+            if self._articles:
+                metrics.watch_lag(broker.lag(topics.articles, self._settings.group))
+            if self._incidents:
+                metrics.watch_keeper_lag(broker.lag(topics.events, self._settings.incidents_group))
         finally:
             broker.close()
 
@@ -134,10 +143,12 @@ def _trouble(look: Callable[[], None]) -> str | None:
 class Serving:
     """The server and what it tells; `environment` is for workers whose numbers it sums up."""
 
-    def __init__(self, settings: Settings, folder: str | None, workers: bool) -> None:
+    def __init__(self, settings: Settings, folder: str | None, workers: bool, articles: bool, incidents: bool) -> None:
         self._settings = settings
         self._folder = folder
         self._workers = workers
+        self._articles = articles
+        self._incidents = incidents
         self._watch: Watch | None = None
         self._server: ThreadingHTTPServer | None = None
 
@@ -198,7 +209,7 @@ class Serving:
             ) from error
         metrics.BUILD.clear()
         metrics.BUILD.labels(_version(), model_version(self._settings.model)).set(1)
-        self._watch = Watch(self._settings)
+        self._watch = Watch(self._settings, self._articles, self._incidents)
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
         log.info("metrics", extra={"host": wanted.host, "port": self.port})
 
@@ -251,16 +262,19 @@ def _server(host: str, port: int, answer: Callable[[str], tuple[int, str, bytes]
 
 
 @contextmanager
-def serving(settings: Settings, *, several: bool = False, workers: bool = True) -> Iterator[Serving | None]:
+def serving(
+    settings: Settings, *, several: bool = False, workers: bool = True, articles: bool = True, incidents: bool = False
+) -> Iterator[Serving | None]:
     """Serve within, where `metrics.port` is set. Raises SettingsError where the port cannot be had.
 
     `several` sums up worker processes instead of this one; `workers` is whether one must have joined to be ready.
+    `articles` and `incidents` are whether the lag of the workers' group, and of the keeper's, is told.
     """
     if settings.metrics.port is None:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="conflictwire-metrics-") as folder:
-        server = Serving(settings, str(Path(folder)) if several else None, workers)
+        server = Serving(settings, str(Path(folder)) if several else None, workers, articles, incidents)
         try:
             server.start()
             yield server

@@ -19,6 +19,7 @@ from ingest.broker import PartitionLag
 if TYPE_CHECKING:
     from ingest.feeds.catalog import Feed
     from ingest.feeds.pull import PullResult
+    from ingest.incidents import KeptBatch
     from ingest.storage import FeedState
     from ingest.worker import Batch
 
@@ -86,7 +87,26 @@ JOINED = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livesum",
 )
+INCIDENTS = Counter(
+    "conflictwire_incidents", "Incident revisions stored and published.", ["kind", "status"], registry=REGISTRY
+)
+KEEPING = Histogram(
+    "conflictwire_keeping_seconds",
+    "Deciding, storing and publishing one batch of events for incidents.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+OPEN = Gauge(
+    "conflictwire_incidents_open",
+    "Incidents that further reports can join.",
+    ["status"],
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
 LAG = Gauge("conflictwire_consumer_lag", "Records the group has yet to read.", ["topic", "partition"], registry=WATCHED)
+KEEPER_LAG = Gauge(
+    "conflictwire_keeper_lag", "Events that the keeper of incidents has yet to read.", ["partition"], registry=WATCHED
+)
 FEEDS = Gauge("conflictwire_feeds", "Feeds of the catalogue.", ["publisher", "state"], registry=WATCHED)
 DEATHS = Counter(
     "conflictwire_worker_deaths", "Workers of several that died and were replaced.", ["cause"], registry=WATCHED
@@ -125,6 +145,19 @@ def batch_done(batch: Batch, topic: str) -> None:
         NEWEST.labels(topic).set(newest)
 
 
+def kept(batch: KeptBatch) -> None:
+    """Count a committed batch of events."""
+    for (kind, status), number in Tally((record.kind, record.status) for record in batch.made).items():
+        INCIDENTS.labels(kind, status).inc(number)
+    KEEPING.observe(batch.seconds)
+
+
+def watch_open(statuses: Tally[str]) -> None:
+    """Set how many incidents of each status are open."""
+    for status in ("single_source", "corroborated", "contradicted"):
+        OPEN.labels(status).set(statuses[status])
+
+
 def pulled(result: PullResult) -> None:
     """Count the pull of a feed; those not due are none."""
     if result.status in ("not_due", "disabled"):
@@ -159,3 +192,9 @@ def watch_lag(lags: Iterable[PartitionLag]) -> None:
     """Set the lag of each partition."""
     for lag in lags:
         LAG.labels(lag.topic, str(lag.partition)).set(lag.lag)
+
+
+def watch_keeper_lag(lags: Iterable[PartitionLag]) -> None:
+    """Set how far the keeper is behind in each partition."""
+    for lag in lags:
+        KEEPER_LAG.labels(str(lag.partition)).set(lag.lag)

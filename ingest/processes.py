@@ -154,7 +154,7 @@ def _work(
             metrics.progress("worker")
             coder = load(settings, workers)
             log.info("worker started", extra={"pid": os.getpid(), "group": settings.group})
-            store = _open_store(settings, once, stop)
+            store = open_store(settings, once, stop)
             if store is None:
                 return stopped.exit_code
             try:
@@ -177,9 +177,9 @@ def _work(
         return stopped.exit_code
 
 
-def _open_store(settings: Settings, once: bool, stop: threading.Event) -> Store | None:
+def open_store(settings: Settings, once: bool, stop: threading.Event, role: str = "worker") -> Store | None:
     """The store once it answers; None if `stop` is set before that. Raises StoreUnavailable as Retry does."""
-    retry = Retry(once, stop)
+    retry = Retry(once, stop, role)
     while not stop.is_set():
         try:
             return Store.open(settings.store_url)

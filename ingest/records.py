@@ -1,4 +1,4 @@
-"""The JSON records of the topics `articles` and `events`.
+"""The JSON records of the topics `articles`, `events` and `incidents`.
 
 Fields are those of docs/records.md and are only ever added: readers ignore fields that they do not know, and refuse a
 `schema` above their own.
@@ -6,6 +6,8 @@ Fields are those of docs/records.md and are only ever added: readers ignore fiel
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,6 +15,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 
 from ingest.errors import RecordError
 from models.events import Actor, Codes, Count, EventDate, Location, Mention, ModelInfo, Realis, Span
+from models.incidents.record import (
+    Casualties,
+    Change,
+    ChangeKind,
+    Disputed,
+    Persons,
+    Report,
+    Supported,
+    When,
+    Where,
+    Who,
+)
+from models.incidents.record import IncidentRecord as Incident
+from models.incidents.record import Status as IncidentStatus
 
 SCHEMA = 1
 
@@ -83,6 +99,8 @@ class ArticleRef(BaseModel):
     title: str
     published: Time | None = None
     language: str | None = None
+    syndication_id: str | None = None
+    """That of the article (see `Article`); None in records from before it was told here."""
 
 
 class EventRecord(_Record):
@@ -121,6 +139,66 @@ class EventRecord(_Record):
         return tuple(dict.fromkeys(country for country in named if country))
 
 
+class IncidentRecord(_Record):
+    """One revision of one incident, as published to `incidents` under the key `incident_id`; see docs/incidents.md.
+
+    `kind` is what changed it last. Merged into another one, it ends with the kind `merged_into`.
+    """
+
+    incident_id: Annotated[str, Field(min_length=1, max_length=64)]
+    revision: Annotated[int, Field(ge=1)]
+    kind: ChangeKind
+    status: IncidentStatus
+    created: Time
+    changed: Time
+    reports: tuple[Report, ...]
+    sources: int
+    first_report: Time
+    last_report: Time
+    countries: tuple[str, ...]
+    type: Supported[str]
+    modes: tuple[Supported[str], ...] = ()
+    place: Supported[Where] | None = None
+    date: Supported[When] | None = None
+    actors: tuple[Supported[Who], ...] = ()
+    recipients: tuple[Supported[Who], ...] = ()
+    dead: Supported[Persons] | None = None
+    injured: Supported[Persons] | None = None
+    dead_figures: Casualties | None = None
+    injured_figures: Casualties | None = None
+    disputed: tuple[Disputed, ...] = ()
+    merged_into: str | None = None
+    split_from: str | None = None
+
+    @classmethod
+    def of(cls, change: Change) -> IncidentRecord:
+        """The record of what became of an incident."""
+        values = {name: getattr(change.record, name) for name in _INCIDENT_FIELDS}
+        return cls.model_validate({"kind": change.kind, **values})
+
+    def incident(self) -> Incident:
+        """The incident without what is the record's."""
+        return Incident(**{name: getattr(self, name) for name in _INCIDENT_FIELDS})
+
+    def to_json(self) -> bytes:
+        """See `Article`: times as in the other records, nested ones too."""
+        told = self.incident().to_json()
+        first = {name: told.pop(name) for name in ("schema", "incident_id", "revision")}
+        return json.dumps({**first, "kind": self.kind, **told}, ensure_ascii=False).encode()
+
+    @property
+    def parties(self) -> tuple[Who, ...]:
+        """Actors, then recipients."""
+        return tuple(party.value for party in (*self.actors, *self.recipients))
+
+    @property
+    def all_countries(self) -> tuple[str, ...]:
+        """Every country it names: its own, then those of its parties, each once."""
+        return tuple(dict.fromkeys([*self.countries, *(who.country for who in self.parties if who.country)]))
+
+
+_INCIDENT_FIELDS = tuple(field.name for field in fields(Incident))
+
 _R = TypeVar("_R", bound=_Record)
 
 
@@ -143,9 +221,14 @@ def parse_event(value: bytes) -> EventRecord:
     return _parse(EventRecord, value)
 
 
-def json_schema(kind: Literal["article", "event"]) -> dict[str, Any]:
+def parse_incident(value: bytes) -> IncidentRecord:
+    """The incident in a record's value. Raises RecordError where it is no incident of a schema known here."""
+    return _parse(IncidentRecord, value)
+
+
+def json_schema(kind: Literal["article", "event", "incident"]) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a record."""
-    models: dict[str, type[BaseModel]] = {"article": Article, "event": EventRecord}
+    models: dict[str, type[BaseModel]] = {"article": Article, "event": EventRecord, "incident": IncidentRecord}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | models[kind].model_json_schema(
         by_alias=True, mode="serialization"
     )

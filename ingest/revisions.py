@@ -58,6 +58,7 @@ def revise(
         title=article.title,
         published=article.published,
         language=article.language,
+        syndication_id=article.syndication_id,
     )
     seen: Counter[tuple[str, str]] = Counter()
     revisions = []

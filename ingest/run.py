@@ -1,7 +1,7 @@
 """Everything in one process: due feeds are pulled while what they brought is coded, stored and published.
 
-The puller runs in the event loop of the main thread, the worker in a thread of its own; both are the ones that also run
-as processes apart, on whatever broker and store the settings name.
+The puller runs in the event loop of the main thread, the worker and the keeper of incidents in threads of their own; all are
+the ones that also run as processes apart, on whatever broker and store the settings name.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ingest import metrics
 from ingest.errors import CatalogError, ServerUnreachable
 from ingest.feeds.catalog import Feed
 from ingest.feeds.pull import PullResult, pull_feeds
+from ingest.incidents import run_keeper
 from ingest.worker import ArticleCoder, Batch, run_worker
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ async def keep_pulling(
 class Run:
     """One run of everything, with what it tells as it goes: the callbacks come from two threads.
 
-    `load_feeds` is asked before each round of pulls. With `once` it ends when the due feeds are pulled and every article
-    is coded, else when `stop` is set; the write and the batch under way are finished first.
+    `load_feeds` is asked before each round of pulls. With `once` it ends when the due feeds are pulled, every article
+    is coded and the incidents are kept, else when `stop` is set; the write and the batch under way are finished first.
     """
 
     broker: Broker
@@ -148,25 +149,34 @@ class Run:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
-        pulled = threading.Event()
-        with ThreadPoolExecutor(1, "worker") as executor:
-            worker = asyncio.get_running_loop().run_in_executor(executor, self._work, pulled)
+        pulled, coded = threading.Event(), threading.Event()
+        with ThreadPoolExecutor(2, "worker") as executor:
+            loop = asyncio.get_running_loop()
+            worker = loop.run_in_executor(executor, self._work, pulled)
+            keeper = loop.run_in_executor(executor, self._keep, coded)
             puller = asyncio.ensure_future(self._pull())
             try:
-                await self._attend(puller, worker, pulled)
+                await self._attend(puller, worker, keeper, pulled, coded)
             except BaseException:
                 self.stop.set()
                 pulled.set()
+                coded.set()
                 raise
         worker.result()
+        keeper.result()
         if not puller.cancelled():
             puller.result()
 
     async def _attend(
-        self, puller: asyncio.Future[None], worker: asyncio.Future[None], pulled: threading.Event
+        self,
+        puller: asyncio.Future[None],
+        worker: asyncio.Future[None],
+        keeper: asyncio.Future[None],
+        pulled: threading.Event,
+        coded: threading.Event,
     ) -> None:
-        """Wait for both, and end both where one fails or somebody stops the run."""
-        pending = {puller, worker}
+        """Wait for all, and end all where one fails or somebody stops the run."""
+        pending = {puller, worker, keeper}
         while pending:
             done, pending = await asyncio.wait(pending, timeout=_TICK, return_when=asyncio.FIRST_COMPLETED)
             self.on_tick()
@@ -176,6 +186,8 @@ class Run:
                 if not pulled.is_set():
                     puller.cancel()
                 pulled.set()
+            if self.stop.is_set() or worker.done():
+                coded.set()
 
     async def _pull(self) -> None:
         producer = self.broker.producer()
@@ -210,3 +222,8 @@ class Run:
         work(pulled, once=False)
         if self.once:
             work(self.stop, once=True)
+
+    def _keep(self, coded: threading.Event) -> None:
+        run_keeper(self.broker, self.store, self.settings, stop=coded)
+        if self.once:
+            run_keeper(self.broker, self.store, self.settings, once=True, stop=self.stop)

@@ -38,6 +38,8 @@ class Topics(_Section):
     """Every revision of every event."""
     dead: str = "articles.dead"
     """Article records that could not be read or coded."""
+    incidents: str = "incidents"
+    """Every revision of every incident."""
     partitions: Annotated[int, Field(ge=1, le=1000)] = 6
     """Partitions of a topic that is created; an upper bound for the workers that share it."""
 
@@ -144,6 +146,33 @@ class Metrics(_Section):
     """Seconds without progress after which /livez says so."""
 
 
+class Api(_Section):
+    """What `conflictwire serve` listens on and lets out. See docs/api.md."""
+
+    host: str = "127.0.0.1"
+    """The address it listens on; on any but a loopback address it wants keys."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """The port; 0 takes any free one."""
+    keys_required: bool = False
+    """Whether a key is needed on a loopback address too, as behind a reverse proxy."""
+    full_text: bool = False
+    """Whether the texts of articles are let out, to keys of the scope full_text; else the sentences with events only."""
+    page: bool = True
+    """Whether the page is served, not only the API."""
+    hosts: tuple[str, ...] = ()
+    """Names under which it is asked besides `host` and those of loopback; looked at only where no key is needed."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may read it, such as `https://desk.example.org`; none if empty."""
+    proxies: tuple[str, ...] = ("127.0.0.1",)
+    """Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    rate: Annotated[int, Field(ge=1)] = 600
+    """Requests a minute of one key, or of one address without a key."""
+    burst: Annotated[int, Field(ge=1)] = 200
+    """Requests at once, of the same."""
+    streams: Annotated[int, Field(ge=0)] = 1000
+    """Clients of the live stream at once."""
+
+
 class Settings(BaseSettings):
     """Every setting, with its default. See docs/settings.md."""
 
@@ -166,6 +195,8 @@ class Settings(BaseSettings):
     """A file that holds the URL of the store."""
     group: str = "coders"
     """The consumer group that workers share."""
+    incidents_group: str = "incidents"
+    """The consumer group of the keeper of incidents; one keeper works at a time."""
     model: Path | None = None
     """A folder of weights; the shipped ones if not set."""
     profile: Profile = "accurate"
@@ -179,6 +210,7 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     retention: Retention = Retention()
     metrics: Metrics = Metrics()
+    api: Api = Api()
 
     @classmethod
     def settings_customise_sources(

@@ -496,13 +496,14 @@ class Retry:
 
     once: bool
     stop: threading.Event
+    role: str = "worker"
     failures: int = 0
 
     def after(self, error: ServerUnreachable) -> None:
         """Wait, or until `stop` is set. Raises `error` where waiting shall end."""
         self.failures += 1
         metrics.RETRIES.inc()
-        metrics.progress("worker")
+        metrics.progress(self.role)
         if self.once and self.failures >= ONCE_ATTEMPTS:
             raise error
         delay = backoff(self.failures, chance())

@@ -217,7 +217,11 @@ def pipeline() -> Panel:
                         "sum(increase(conflictwire_dead_letters_total[24h])) or vector(0)",
                         warn=1,
                     ),
-                    stat("Workers", "Processes that answer Prometheus.", 'count(up{job=~"conflictwire.*"} == 1)'),
+                    stat(
+                        "Processes",
+                        "Workers and keeper that answer Prometheus.",
+                        'count(up{job=~"conflictwire.*"} == 1)',
+                    ),
                     stat(
                         "Alerts",
                         "Firing now.",
@@ -293,6 +297,28 @@ def pipeline() -> Panel:
                         "Dead letters",
                         "In an hour, by stage.",
                         [("sum by (stage) (increase(conflictwire_dead_letters_total[1h]))", "{{stage}}")],
+                        stacked=True,
+                    ),
+                ],
+            ),
+            (
+                8,
+                [
+                    lines(
+                        "Waiting for the keeper",
+                        "Events that it has yet to read. Markers of transactions count: one in each partition stays.",
+                        [("conflictwire:keeper_lag:sum", "events")],
+                    ),
+                    lines(
+                        "Open incidents",
+                        "That further reports can join, by status.",
+                        [("sum by (status) (conflictwire_incidents_open)", "{{status}}")],
+                        stacked=True,
+                    ),
+                    lines(
+                        "Incident revisions a minute",
+                        "Stored and published, by what changed them.",
+                        [("sum by (kind) (rate(conflictwire_incidents_total[$__rate_interval])) * 60", "{{kind}}")],
                         stacked=True,
                     ),
                 ],

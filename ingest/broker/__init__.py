@@ -97,6 +97,14 @@ class Consumer(Protocol):
     def rewind(self) -> None:
         """Forget what was polled and not committed: the next `poll` starts from the group's committed offsets."""
 
+    def reclaim(self, records: Sequence[Record]) -> list[Record] | None:
+        """Those of `records`, which a member before this one polled, that the group has yet to read; they may be committed
+        now as if this member had polled them, with `rewind` to follow. Of a record only its place counts.
+
+        None until this member owns all of their partitions, which `poll` brings, and no transaction on them is open.
+        Raises BrokerUnavailable.
+        """
+
     def position_at_end(self) -> bool:
         """Whether every partition this member owns is read to its end (it owns none: true), for `--once`.
 

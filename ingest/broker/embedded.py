@@ -763,6 +763,23 @@ class EmbeddedMember:
         for held in self._held.values():
             held.polled = -1
 
+    def reclaim(self, records: Sequence[Record]) -> list[Record] | None:
+        """See `ingest.broker.Consumer`."""
+        ids = [self._topics[record.topic][record.partition] for record in records]
+        with self._file.reading() as connection:
+            owners = self._owners(connection)
+            committed = _committed(connection, self._group, set(ids))
+        if self._must_rewind or any(
+            number not in self._held or owners.get(number) != (self._id, self._held[number].epoch) for number in ids
+        ):
+            return None
+        left = []
+        for record, number in zip(records, ids, strict=True):
+            if record.offset >= committed[number]:
+                left.append(record)
+                self._held[number].polled = max(self._held[number].polled, record.offset + 1)
+        return left
+
     def position_at_end(self) -> bool:
         """See `ingest.broker.Consumer`."""
         if self._id is None or self._must_rewind:

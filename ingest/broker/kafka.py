@@ -625,18 +625,27 @@ class KafkaMember:
 
     def _seek_to_committed(self, deadline: float) -> bool:
         """Set all positions to the committed offsets; false where the broker did not tell them all in time."""
-        for where in self._consumer.assignment():
-            remaining = max(deadline - time.monotonic(), PROBE_SECONDS)
-            try:
-                offset = self._consumer.committed(where, timeout_ms=_ms(remaining))
-            except kafka_errors.KafkaTimeoutError:
-                # A dead member's transaction may still be open on this partition.
-                return False
+        committed = self._committed(self._consumer.assignment(), deadline)
+        for where, offset in (committed or {}).items():
             if offset is None:
                 self._consumer.seek_to_beginning(where)
             else:
                 self._consumer.seek(where, offset)
-        return True
+        return committed is not None
+
+    def _committed(
+        self, partitions: Iterable[TopicPartition], deadline: float
+    ) -> dict[TopicPartition, int | None] | None:
+        """The committed offsets, None for a partition that has none; None where the broker did not tell them all in time."""
+        found = {}
+        for where in partitions:
+            remaining = max(deadline - time.monotonic(), PROBE_SECONDS)
+            try:
+                found[where] = self._consumer.committed(where, timeout_ms=_ms(remaining))
+            except kafka_errors.KafkaTimeoutError:
+                # A dead member's transaction may still be open on this partition.
+                return None
+        return found
 
     def commit(self, consumed: Sequence[Record], outputs: Sequence[Outgoing]) -> None:
         """See `ingest.broker.Consumer`. Ends within `transaction_timeout` and `connect_timeout`."""
@@ -732,6 +741,29 @@ class KafkaMember:
         """See `ingest.broker.Consumer`."""
         self._must_rewind = True
         self._polled.clear()
+
+    def reclaim(self, records: Sequence[Record]) -> list[Record] | None:
+        """See `ingest.broker.Consumer`."""
+        if self._consumer is None or self._generation is None:
+            return None
+        partitions = {TopicPartition(record.topic, record.partition) for record in records}
+        try:
+            if not partitions <= self._consumer.assignment():
+                return None
+            # That these are still this member's at the commit is for the generation to tell.
+            committed = self._committed(partitions, time.monotonic() + self._broker.limits.request_timeout)
+        except KafkaError as error:
+            raise self._broker.translate(error) from error
+        if committed is None:
+            return None
+        left = [
+            record
+            for record in records
+            if record.offset >= (committed[TopicPartition(record.topic, record.partition)] or 0)
+        ]
+        for where, offset in next_offsets(left).items():
+            self._polled[where] = max(self._polled.get(where, 0), offset)
+        return left
 
     def position_at_end(self) -> bool:
         """See `ingest.broker.Consumer`."""

@@ -57,16 +57,19 @@ def migrate(ctx: typer.Context) -> None:
       conflictwire migrate
     """
     session = session_of(ctx)
-    with session.store() as store, session.broker():
-        check = store.check()
     topics = session.settings.topics
+    with session.store() as store, session.broker(topics.incidents):
+        check = store.check()
     session.say(
-        f"{check.database} {check.version}, schema {check.schema}; topics {topics.articles}, {topics.events}, {topics.dead}"
+        f"{check.database} {check.version}, schema {check.schema}; "
+        f"topics {topics.articles}, {topics.events}, {topics.dead}, {topics.incidents}"
     )
 
 
 def schema(
-    record: Annotated[Literal["article", "event"], typer.Argument(metavar="article|event", show_default=False)],
+    record: Annotated[
+        Literal["article", "event", "incident"], typer.Argument(metavar="article|event|incident", show_default=False)
+    ],
 ) -> None:
     """Print the JSON Schema of a record.
 

@@ -81,15 +81,19 @@ class Session:
             store.close()
 
     @contextmanager
-    def broker(self) -> Iterator[Broker]:
-        """The broker, open, with every topic there. Raises BrokerUnavailable."""
+    def broker(self, *more: str) -> Iterator[Broker]:
+        """The broker, open, with the topics of articles, events and dead letters, and `more`, there.
+
+        Raises BrokerUnavailable.
+        """
         from ingest.broker import open_broker
 
         self.make_data_dir()
         broker = open_broker(self.settings)
         try:
             topics = self.settings.topics
-            broker.ensure_topics(dict.fromkeys((topics.articles, topics.events, topics.dead), topics.partitions))
+            every = (topics.articles, topics.events, topics.dead, *more)
+            broker.ensure_topics(dict.fromkeys(every, topics.partitions))
             yield broker
         finally:
             broker.close()
@@ -147,22 +151,25 @@ def drop_stdout() -> None:
 
 def check_when(text: str | None) -> datetime | None:
     """The time an option names. Raises typer.BadParameter."""
-    return _checked(parse_when, text, datetime.now(UTC)) if text is not None else None
+    return checked(parse_when, text, datetime.now(UTC)) if text is not None else None
 
 
-def _day(text: str | None) -> date | None:
+def wanted_day(text: str | None) -> date | None:
+    """The day an option names. Raises typer.BadParameter."""
     when = check_when(text)
     return when.date() if when else None
 
 
-def _past(text: str | None) -> datetime | None:
+def past(text: str | None) -> datetime | None:
+    """The moment that --as-of names. Raises typer.BadParameter."""
     when = check_when(text)
     if when and when > datetime.now(UTC):
         raise typer.BadParameter(f"{text} is to come, and nobody knows what will be known then", param_hint="--as-of")
     return when
 
 
-def _checked(parse: Any, *arguments: Any) -> Any:
+def checked(parse: Any, *arguments: Any) -> Any:
+    """What `parse` makes of the value of an option; typer.BadParameter in place of its ValueError."""
     try:
         return parse(*arguments)
     except ValueError as error:
@@ -243,6 +250,17 @@ ProfileOption = Annotated[
 ]
 
 
+def settled_moment(session: Session, store: Store, as_of: datetime | None) -> datetime | None:
+    """The last moment up to `as_of` that answers alike ever after; says so where it is an earlier one."""
+    if as_of is None:
+        return None
+    moment = store.settled(as_of)
+    if moment < as_of:
+        exact = moment.isoformat().replace("+00:00", "Z")
+        session.say(f"as of {exact}, the last moment that is settled: to get the same again, give that", style="dim")
+    return moment
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events a command was asked for."""
@@ -256,15 +274,7 @@ class Wanted:
 
     def settled(self, session: Session, store: Store) -> Wanted:
         """The same as of a moment that answers alike ever after; says so where it is not the moment asked for."""
-        if self.query.as_of is None:
-            return self
-        moment = store.settled(self.query.as_of)
-        if moment < self.query.as_of:
-            exact = moment.isoformat().replace("+00:00", "Z")
-            session.say(
-                f"as of {exact}, the last moment that is settled: to get the same again, give that", style="dim"
-            )
-        return replace(self, query=replace(self.query, as_of=moment))
+        return replace(self, query=replace(self.query, as_of=settled_moment(session, store, self.query.as_of)))
 
     def of_store(self, store: Store, limit: int | None, newest_first: bool = True) -> Iterator[EventRecord]:
         """The events in the store that pass, at most `limit`."""
@@ -291,16 +301,16 @@ def wanted_events(
 
     named = frozenset(feeds or ())
     query = EventFilter(
-        types=tuple(_checked(parse_type, name) for name in types or ()),
-        countries=tuple(_checked(parse_country, code) for code in countries or ()),
-        realis=tuple(_checked(parse_realis, name) for name in realis or ()),
+        types=tuple(checked(parse_type, name) for name in types or ()),
+        countries=tuple(checked(parse_country, code) for code in countries or ()),
+        realis=tuple(checked(parse_realis, name) for name in realis or ()),
         since=check_when(since),
         until=check_when(until),
         min_confidence=min_confidence,
         feed=next(iter(named)) if len(named) == 1 else None,
         include_retracted=retracted,
-        happened_since=_day(happened_since),
-        happened_until=_day(happened_until),
-        as_of=_past(as_of),
+        happened_since=wanted_day(happened_since),
+        happened_until=wanted_day(happened_until),
+        as_of=past(as_of),
     )
     return Wanted(query, named)

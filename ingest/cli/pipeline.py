@@ -1,4 +1,4 @@
-"""Commands that move articles along: run, pull, worker, recode."""
+"""Commands that move articles along: run, pull, worker, keep, recode."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ MetricsPortOption = Annotated[
 def run(
     ctx: typer.Context,
     once: Annotated[
-        bool, typer.Option("--once", help="End when the due feeds are read and everything is coded.")
+        bool,
+        typer.Option("--once", help="End when the due feeds are read, everything is coded and incidents are kept."),
     ] = False,
     feeds: Annotated[
         Path | None,
@@ -49,7 +50,7 @@ def run(
     profile: ProfileOption = None,
     metrics_port: MetricsPortOption = None,
 ) -> None:
-    """Pull due feeds, code what is new, and show the events.
+    """Pull due feeds, code what is new, show the events, and keep the incidents that they report.
 
     All of it in this process until Ctrl-C, with the embedded broker and SQLite unless the settings name servers.
 
@@ -71,7 +72,7 @@ def run(
     settings: Settings = session.settings
     tally, stop, began = Tally(), threading.Event(), time.monotonic()
     with (
-        serving(settings),
+        serving(settings, incidents=True),
         session.store() as store,
         session.broker() as broker,
         closing(CrashNotes(settings.data_dir)) as notes,
@@ -247,6 +248,35 @@ def worker(
     session.make_data_dir()
     with serving(session.settings, several=workers > 1) as server:
         code = run_workers(workers, session.settings, once=once, serving=server)
+    raise typer.Exit(code)
+
+
+def keep(
+    ctx: typer.Context,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="NAME", help="Consumer group.", show_default="incidents")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End when all events are read.")] = False,
+    metrics_port: MetricsPortOption = None,
+) -> None:
+    """Put the events in the broker together to incidents; store and publish those.
+
+    Goes on until Ctrl-C. One keeper works on a store at a time: another one waits, and takes over when that ends or dies.
+    Whatever kills it, no event is lost or counted twice. `conflictwire run` keeps incidents by itself.
+
+    \b
+    Examples:
+      conflictwire keep
+      conflictwire keep --once
+    """
+    from ingest.health import serving
+    from ingest.incidents import keep_incidents
+
+    session = session_of(ctx)
+    session.options |= {"incidents_group": group} | _metrics(metrics_port)
+    session.make_data_dir()
+    with serving(session.settings, workers=False, articles=False, incidents=True):
+        code = keep_incidents(session.settings, once=once)
     raise typer.Exit(code)
 
 

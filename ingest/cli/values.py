@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from models.events import Realis
+from models.incidents.record import Status
 
 REALIS: tuple[str, ...] = get_args(Realis)
+INCIDENT_STATUSES: tuple[str, ...] = get_args(Status)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(?:\d{1,6}[smhdw])+")
@@ -54,6 +56,27 @@ def parse_type(text: str) -> str:
     if name not in TYPES:
         raise ValueError(f"{text!r} is no PLOVER type: give one of {', '.join(TYPES)}")
     return name
+
+
+def parse_status(text: str) -> str:
+    """The status of an incident meant, in any case."""
+    name = text.strip().lower()
+    if name not in INCIDENT_STATUSES:
+        raise ValueError(f"{text!r} is no status: give one of {', '.join(INCIDENT_STATUSES)}")
+    return name
+
+
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """West, south, east and north in degrees, parted by commas; a box whose west is the larger crosses the date line."""
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no box: give west,south,east,north in degrees, such as 21.8,8.6,38.6,22.2"
+        ) from None
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        raise ValueError(f"{text!r}: longitudes lie from -180 to 180, latitudes from -90 to 90, and south below north")
+    return west, south, east, north
 
 
 def parse_realis(text: str) -> str:

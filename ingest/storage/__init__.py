@@ -5,7 +5,39 @@
 
 from __future__ import annotations
 
+from ingest.storage.incidents import IncidentRow, KeeperLock, KeeperState, Kept, KeptEvent, Place
 from ingest.storage.store import Store
-from ingest.storage.values import Answer, Coding, Counts, EventFilter, FeedState, Known, Position, StoreCheck
+from ingest.storage.values import (
+    Answer,
+    ApiKey,
+    ArticleFilter,
+    Coding,
+    Counts,
+    EventFilter,
+    FeedState,
+    IncidentFilter,
+    Known,
+    Position,
+    StoreCheck,
+)
 
-__all__ = ["Answer", "Coding", "Counts", "EventFilter", "FeedState", "Known", "Position", "Store", "StoreCheck"]
+__all__ = [
+    "Answer",
+    "ApiKey",
+    "ArticleFilter",
+    "Coding",
+    "Counts",
+    "EventFilter",
+    "FeedState",
+    "IncidentFilter",
+    "IncidentRow",
+    "KeeperLock",
+    "KeeperState",
+    "Kept",
+    "KeptEvent",
+    "Known",
+    "Place",
+    "Position",
+    "Store",
+    "StoreCheck",
+]

@@ -42,8 +42,8 @@ class Conflict(StoreUnavailable):
     """Another transaction changed the same rows at the same time; this one did nothing and can be run again."""
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine for `url`, connected for a trial.
+def open_engine(url: str, read_only: bool = False) -> sa.Engine:
+    """An engine for `url`, connected for a trial; with `read_only` the database itself refuses to write.
 
     Raises SettingsError where it is no URL of a database that the store can use, StoreUnavailable.
     """
@@ -56,9 +56,9 @@ def open_engine(url: str) -> sa.Engine:
         raise SettingsError(message) from None
     match parsed.drivername:
         case "sqlite" | "sqlite+pysqlite":
-            engine = _open_sqlite(parsed, shown)
+            engine = _open_sqlite(parsed, shown, read_only)
         case "postgresql" | "postgres" | "postgresql+psycopg":
-            engine = _open_postgres(parsed)
+            engine = _open_postgres(parsed, read_only)
         case other:
             raise SettingsError(f"setting store: {shown}: {other} is not supported: use sqlite:// or postgresql://")
     with _translated(shown), engine.connect():
@@ -80,7 +80,7 @@ def transaction(engine: sa.Engine, shown: str, write: bool = False) -> Iterator[
         yield connection
 
 
-def _open_sqlite(url: sa.URL, shown: str) -> sa.Engine:
+def _open_sqlite(url: sa.URL, shown: str, read_only: bool) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise SettingsError(f"setting store: {shown}: must name a file, since several processes share the store")
     try:
@@ -100,6 +100,8 @@ def _open_sqlite(url: sa.URL, shown: str) -> sa.Engine:
         # NORMAL may lose the last transactions in a power cut, and the broker would have events that the store lacks.
         connection.execute("PRAGMA synchronous = FULL")
         _use_wal(connection)
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -122,7 +124,7 @@ def _use_wal(connection: Any) -> None:
             time.sleep(0.02)
 
 
-def _open_postgres(url: sa.URL) -> sa.Engine:
+def _open_postgres(url: sa.URL, read_only: bool) -> sa.Engine:
     defaults = {name: value for name, value in _POSTGRES_DEFAULTS.items() if name not in url.query}
     url = url.set(drivername="postgresql+psycopg")
     engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=defaults)
@@ -131,6 +133,8 @@ def _open_postgres(url: sa.URL) -> sa.Engine:
     def prepare(connection: psycopg.Connection[Any], _: object) -> None:
         # In another zone the last hours of the year 9999 are more than a datetime can hold.
         connection.execute("SET TIME ZONE 'UTC'")
+        if read_only:
+            connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
         connection.commit()
 
     return engine

@@ -158,7 +158,7 @@ def write(connection: sa.Connection, decision: Decision, stored: datetime) -> No
     """Write what was decided, as known since `stored`."""
     # Sorted, so that two workers with the same new articles do not wait for each other in a circle.
     new = [decision.new_articles[article_id] for article_id in sorted(decision.new_articles)]
-    _insert(
+    insert(
         connection,
         articles,
         [article_row(article) | {"first_coded": decision.first_coded[article.article_id]} for article in new],
@@ -170,7 +170,7 @@ def write(connection: sa.Connection, decision: Decision, stored: datetime) -> No
     for some in chunks(decision.not_coded.keys() - decision.new_articles.keys()):
         connection.execute(not_coded.delete().where(among(connection, not_coded.c.article_id, some)))
     reasons = sorted((article_id, reason) for article_id, reason in decision.not_coded.items() if reason)
-    _insert(connection, not_coded, [{"article_id": article_id, "reason": reason} for article_id, reason in reasons])
+    insert(connection, not_coded, [{"article_id": article_id, "reason": reason} for article_id, reason in reasons])
     for some in chunks(decision.superseded):
         times = [decision.superseded[event_id].coded for event_id in some]
         superseded = events.update().where(
@@ -178,7 +178,7 @@ def write(connection: sa.Connection, decision: Decision, stored: datetime) -> No
         )
         connection.execute(superseded.values(superseded=stored))
     current = decision.current
-    _insert(
+    insert(
         connection,
         events,
         [
@@ -186,7 +186,7 @@ def write(connection: sa.Connection, decision: Decision, stored: datetime) -> No
             for record in decision.revisions
         ],
     )
-    _insert(
+    insert(
         connection,
         event_countries,
         [
@@ -201,7 +201,7 @@ def write(connection: sa.Connection, decision: Decision, stored: datetime) -> No
             for country in record.countries
         ],
     )
-    _insert(
+    insert(
         connection,
         codings,
         [
@@ -223,7 +223,7 @@ def _named(answer: Answer) -> str | list[tuple[str, int]]:
     return answer if isinstance(answer, str) else [(record.event_id, record.revision) for record in answer]
 
 
-def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows that all have the same columns in the same order."""
     if not rows:
         return

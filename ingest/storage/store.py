@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -11,16 +11,31 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from ingest.errors import StoreUnavailable
-from ingest.records import Article, EventRecord
+from ingest.records import Article, EventRecord, IncidentRecord
 from ingest.settings import describe_url
-from ingest.storage import queries, times
+from ingest.storage import incidents, queries, reading, times
 from ingest.storage.connect import Conflict, open_engine, transaction
 from ingest.storage.decide import decide
+from ingest.storage.incidents import IncidentRow, KeeperLock, KeeperState, Kept, KeptEvent
 from ingest.storage.migrate import schema_version, upgrade
 from ingest.storage.partitions import AHEAD, make_partitions, month_of, months_from
-from ingest.storage.syndication import Kept, read_syndicated, write_syndicated
+from ingest.storage.syndication import Kept as Print
+from ingest.storage.syndication import read_syndicated, write_syndicated
 from ingest.storage.tables import feed_states
-from ingest.storage.values import Alias, Answer, Coding, Counts, EventFilter, FeedState, Known, StoreCheck, as_utc
+from ingest.storage.values import (
+    Alias,
+    Answer,
+    ApiKey,
+    ArticleFilter,
+    Coding,
+    Counts,
+    EventFilter,
+    FeedState,
+    IncidentFilter,
+    Known,
+    StoreCheck,
+    as_utc,
+)
 
 _T = TypeVar("_T")
 
@@ -42,13 +57,15 @@ class Store:
         self._months: set[date] = set()  # whose partitions are there
 
     @classmethod
-    def open(cls, url: str) -> Store:
+    def open(cls, url: str, read_only: bool = False) -> Store:
         """Connect to a SQLAlchemy URL (`sqlite:///FILE`, `postgresql://…`) and bring its tables up to date.
+
+        With `read_only` the database refuses to write, and tables that are not up to date are an error.
 
         SQLite's file and its folder are made where they are missing. Any number of processes may do this at once.
         Raises SettingsError for a URL of any other kind, StoreTooNew, StoreUnavailable.
         """
-        engine = open_engine(url)
+        engine = open_engine(url, read_only)
         try:
             upgrade(engine, describe_url(url))
         except BaseException:
@@ -165,7 +182,7 @@ class Store:
 
         _repeated(attempt)
 
-    def syndicated(self, article_ids: Iterable[str], keys: Iterable[int]) -> list[Kept]:
+    def syndicated(self, article_ids: Iterable[str], keys: Iterable[int]) -> list[Print]:
         """What is kept of the articles and of those that have one of `keys`, to find prints of one story among."""
         with self._reading() as connection:
             return read_syndicated(connection, article_ids, keys)
@@ -174,7 +191,7 @@ class Store:
         self,
         known: Sequence[Known],
         states: Sequence[FeedState] = (),
-        prints: Sequence[Kept] = (),
+        prints: Sequence[Print] = (),
         aliases: Sequence[Alias] = (),
     ) -> None:
         """Remember what was published, by what else it is known, and the states of its feeds, in one transaction.
@@ -279,6 +296,158 @@ class Store:
                 # Of partitioned tables as wholes PostgreSQL gathers no statistics by itself.
                 connection.exec_driver_sql("ANALYZE events, event_countries")
         return made
+
+    # --- incidents
+
+    def incidents(self, filter: IncidentFilter, limit: int | None = None) -> Iterator[IncidentRow]:
+        """The incidents that `filter` matches, the one changed last first; streamed as `events` does."""
+        with self._reading() as connection:
+            yield from incidents.read_incidents(connection, filter, limit)
+
+    def incident(self, incident_id: str, as_of: datetime | None = None) -> str | None:
+        """The JSON of an incident as it is, or was at `as_of`, be it merged or retracted; None where there is none."""
+        with self._reading() as connection:
+            return incidents.read_incident(connection, incident_id, as_of and as_utc(as_of))
+
+    def incident_revisions(self, incident_id: str) -> list[str]:
+        """The JSON of every revision of an incident, the first first; none where there is no such incident."""
+        with self._reading() as connection:
+            return incidents.read_incident_revisions(connection, incident_id)
+
+    def keeper_lock(self) -> KeeperLock:
+        """The lock of the keeper at work, not taken yet."""
+        return KeeperLock(self._engine, self._shown)
+
+    def keeper(self) -> KeeperState:
+        """How far the keeper of incidents is."""
+        with self._reading() as connection:
+            return incidents.read_keeper(connection)
+
+    def kept_events(self, event_ids: Iterable[str]) -> dict[str, KeptEvent]:
+        """Those of the events that were kept: which revision last, and in which incident."""
+        with self._reading() as connection:
+            return incidents.read_kept(connection, event_ids)
+
+    def made_of(self, first: int, last: int) -> dict[int, list[IncidentRecord]]:
+        """The incident records that the event revisions kept under these numbers made; those that made none are not in it."""
+        with self._reading() as connection:
+            return incidents.read_made(connection, first, last)
+
+    def open_incidents(self) -> Iterator[tuple[IncidentRecord, list[EventRecord]]]:
+        """The incidents that were open, as `Incidents.admit` wants them after a restart; streamed."""
+        with self._reading() as connection:
+            yield from incidents.read_open(connection)
+
+    def incident_with_events(self, incident_id: str) -> tuple[IncidentRecord, list[EventRecord]] | None:
+        """An incident as it is, with the events that it names; None for one that is merged, retracted or not there."""
+        with self._reading() as connection:
+            return incidents.read_with_events(connection, incident_id)
+
+    def keep(
+        self,
+        kept: Sequence[Kept],
+        before: KeeperState,
+        after: KeeperState,
+        oldest: tuple[str, int] | None,
+    ) -> None:
+        """Store what a keeper that was at `before` made of event revisions, in one transaction: all or nothing.
+
+        `oldest` is the open incident, by id and revision, that was left alone for longest. Raises Fenced where the keeper
+        is not at `before`, as another one is at work, and StoreRejected as `apply` does.
+        """
+
+        def attempt() -> None:
+            with self._writing() as connection:
+                time = times.stamp(connection)
+                incidents.write_kept(connection, kept, before, after, oldest, time)
+
+        _repeated(attempt)
+
+    def move_keeper(self, before: KeeperState, after: KeeperState) -> None:
+        """Store how far a keeper is that was at `before`, where it made nothing. Raises Fenced as `keep` does."""
+        with self._writing() as connection:
+            incidents.move_keeper(connection, before, after)
+
+    # --- what the API reads
+
+    def event_changes(self, after: datetime | None, until: datetime) -> Generator[reading.Changed, None, None]:
+        """Event revisions that became known after `after` and by `until`, which must be settled, in the order of the known
+        time, then of id and revision; streamed as `events` does."""
+        with self._reading() as connection:
+            yield from reading.read_event_changes(connection, after, as_utc(until))
+
+    def event_records(
+        self, pairs: Iterable[tuple[str, int]], first: datetime, last: datetime
+    ) -> dict[tuple[str, int], str]:
+        """The JSON of revisions, by id and revision, that were coded from `first` to `last`."""
+        with self._reading() as connection:
+            return reading.read_event_records(connection, pairs, first, last)
+
+    def event_revisions(self, event_id: str) -> list[str]:
+        """The JSON of every revision of an event, the first first; none where there is no such event."""
+        with self._reading() as connection:
+            return reading.read_event_revisions(connection, event_id)
+
+    def current_events(self, event_ids: Iterable[str]) -> dict[str, str]:
+        """The JSON of the current revisions of events by id, retracted ones too."""
+        with self._reading() as connection:
+            return reading.read_current_events(connection, event_ids)
+
+    def incident_changes(self, after: datetime, until: datetime) -> Generator[reading.Changed, None, None]:
+        """The same of incidents."""
+        with self._reading() as connection:
+            yield from incidents.read_incident_changes(connection, after, as_utc(until))
+
+    def incidents_at(self, as_of: datetime) -> Generator[reading.Changed, None, None]:
+        """The revisions of incidents that were current then, merged and retracted ones too, in the order in which they became
+        known; streamed."""
+        with self._reading() as connection:
+            yield from incidents.read_incidents_at(connection, as_utc(as_of))
+
+    def incident_records(self, pairs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        """The JSON of revisions of incidents, by id and revision."""
+        with self._reading() as connection:
+            return incidents.read_incident_records(connection, pairs)
+
+    def article(self, article_id: str) -> tuple[Article, list[str]] | None:
+        """An article and the JSON of its current events that are not retracted; None where there is no such article."""
+        with self._reading() as connection:
+            found = reading.read_article(connection, article_id)
+            return found and (found[0], reading.read_article_events(connection, [article_id], found[1]))
+
+    def article_page(self, wanted: ArticleFilter, limit: int) -> tuple[list[Article], list[str]]:
+        """Articles, the last fetched first, and the JSON of their current events that are not retracted."""
+        with self._reading() as connection:
+            page = reading.read_article_page(connection, wanted, limit)
+            coded = [first_coded for _, first_coded in page]
+            since = min(filter(None, coded), default=None) if None not in coded else None
+            ids = [article.article_id for article, _ in page]
+            return [article for article, _ in page], reading.read_article_events(connection, ids, since)
+
+    def keys(self) -> list[ApiKey]:
+        """The keys of the API, revoked ones too, the oldest first."""
+        with self._reading() as connection:
+            return reading.read_keys(connection)
+
+    def key(self, key_id: str) -> ApiKey | None:
+        """A key of the API."""
+        with self._reading() as connection:
+            return reading.read_key(connection, key_id)
+
+    def add_key(self, key: ApiKey) -> None:
+        """Keep a key of the API."""
+        with self._writing() as connection:
+            reading.write_key(connection, key)
+
+    def revoke_key(self, key_id: str, now: datetime) -> bool:
+        """Revoke a key of the API; whether there was one to revoke."""
+        with self._writing() as connection:
+            return reading.revoke_key(connection, key_id, now)
+
+    def use_key(self, key_id: str, now: datetime) -> None:
+        """Write down that a key was used: all that the role conflictwire_reader may write."""
+        with self._writing() as connection:
+            reading.use_key(connection, key_id, now)
 
     def close(self) -> None:
         """Close every connection."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ingest.storage.values import as_utc
 
 # The revision (migrations/versions) that this code is written for.
-HEAD = "0009"
+HEAD = "0011"
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -139,6 +139,7 @@ for _name, _columns in {
     "events_feed": ("feed", "coded", "event_id"),
     "events_published": ("published",),
     "events_article": ("article_id",),
+    "events_stored": ("stored", "event_id", "revision"),
 }.items():
     # Of all revisions, for what was known at a time; and not of `superseded`, so that setting it changes no index.
     sa.Index(_name, *(events.c[column] for column in _columns))
@@ -219,4 +220,17 @@ feed_states = sa.Table(
     sa.Column("moved_on", UtcTime),
     sa.Column("scope", sa.Text),
     sa.Column("guids_trusted", sa.Boolean, nullable=False, server_default=sa.true()),
+)
+
+# The keys of the API (`ingest.api.keys`). `hash` is the SHA-256 of the key, `scopes` are words parted by spaces.
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", Key, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("created", UtcTime, nullable=False),
+    sa.Column("revoked", UtcTime),
+    sa.Column("last_used", UtcTime),
 )

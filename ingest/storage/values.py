@@ -158,6 +158,34 @@ class EventFilter:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """Which incidents are wanted: those that pass every test given; an empty tuple or None tests nothing.
+
+    `countries` may be those of the place or of a party; `actor` is looked for in the names of the parties, without regard
+    to case. `since` (included) and `until` (not included) bound the time of the last change, `happened_since` and
+    `happened_until` the days as in `EventFilter`. `bbox` is west, south, east, north in degrees, and may cross the date line.
+    `sources` are feeds or publishers, one of which tells it. Without `statuses` retracted ones are left out; merged ones
+    always are. `as_of` as in `EventFilter`. `before` is the `changed` and the id of the incident that the page before
+    ended with.
+    """
+
+    types: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    actor: str | None = None
+    languages: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    min_sources: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    happened_since: date | None = None
+    happened_until: date | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    as_of: datetime | None = None
+    before: tuple[datetime, str] | None = None
+
+
 def as_utc(time: datetime) -> datetime:
     """`time` in UTC; one without a zone is taken to be in UTC already."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -211,3 +239,33 @@ class StoreCheck:
     schema: str
     journal_mode: str | None
     clock: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleFilter:
+    """Which articles are wanted: those that pass every test given; an empty tuple or None tests nothing.
+
+    `since` (included) and `until` (not included) bound the time of fetching. `text` is looked for in the headline, without
+    regard to the case of its ASCII letters. `before` is the time of fetching and the id of the article that the page before
+    ended with.
+    """
+
+    feeds: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    before: tuple[datetime, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key of the API as it is kept: the hash of the key, never the key. `revoked` and `last_used` are None until it is."""
+
+    key_id: str
+    name: str
+    hash: str
+    scopes: tuple[str, ...]
+    created: datetime
+    revoked: datetime | None = None
+    last_used: datetime | None = None

@@ -157,8 +157,8 @@ def fill(store: Store, rows: int) -> float:
     while some := list(itertools.islice(source, COPIED_AT_ONCE)):
         began = time.perf_counter()
         with store._writing() as connection:
-            queries._insert(connection, tables.events, [row for row, _ in some])
-            queries._insert(connection, tables.event_countries, [each for _, named in some for each in named])
+            queries.insert(connection, tables.events, [row for row, _ in some])
+            queries.insert(connection, tables.event_countries, [each for _, named in some for each in named])
         seconds += time.perf_counter() - began
         done += len(some)
         if done % 500_000 < COPIED_AT_ONCE:

@@ -15,6 +15,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+import sqlalchemy as sa
+import yaml
 
 from tests.deploy.containers import COMPOSE, DOCKERFILE, ROOT, instructions, interpolate, load_compose, own_image
 
@@ -156,16 +158,30 @@ def test_secrets_are_made_once_and_go_together(tmp_path: Path, compose: dict[str
     assert make() == made | {"alert_url": "https://chat.example/hook"}
 
 
-def test_monitoring_mounts_what_is_there_and_scrapes_the_workers(compose: dict[str, Any]) -> None:
+def test_monitoring_mounts_what_is_there_and_scrapes_who_tells_metrics(compose: dict[str, Any]) -> None:
     for name in ("prometheus", "grafana"):
         for mount in compose["services"][name]["volumes"]:
             source = mount.split(":")[0]
             assert not source.startswith(".") or list((DEPLOY / source).iterdir()), mount
-    worker = compose["services"]["worker"]
-    port = worker["environment"]["CONFLICTWIRE_METRICS__PORT"]
-    assert worker["environment"]["CONFLICTWIRE_METRICS__HOST"] == "0.0.0.0"
-    scraped = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
-    assert re.search(rf"names: \[worker\]\s+type: A\s+port: {port}\b", scraped)
+    told = {
+        name: service["environment"]["CONFLICTWIRE_METRICS__PORT"]
+        for name, service in compose["services"].items()
+        if service.get("environment", {}).get("CONFLICTWIRE_METRICS__HOST") == "0.0.0.0"
+    }
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
+    (found,) = scraped["dns_sd_configs"]
+    assert told == dict.fromkeys(found["names"], str(found["port"]))
+    assert set(told) == {"worker", "keeper"}
+
+
+def test_the_api_asks_for_keys_and_reads_the_store_as_a_reader(tmp_path: Path, compose: dict[str, Any]) -> None:
+    api = compose["services"]["api"]
+    assert api["environment"]["CONFLICTWIRE_API__KEYS_REQUIRED"] == "true"
+    assert api["secrets"] == ["reader_url"]
+    subprocess.run(["sh", DEPLOY / "secrets.sh", tmp_path / "secrets"], check=True)
+    url = sa.make_url((tmp_path / "secrets" / "reader_url").read_text())
+    assert url.query == {"options": "-c role=conflictwire_reader"}
+    assert url.set(query={}).render_as_string(False) == (tmp_path / "secrets" / "store_url").read_text()
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (204, 0), (404, 1), (503, 1)])

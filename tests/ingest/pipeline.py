@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from ingest.broker import Broker, Outgoing, Record, open_broker
 from ingest.dead import DeadLetter, list_dead
-from ingest.records import Article, EventRecord, parse_event
+from ingest.incidents import KeeperStats, run_keeper
+from ingest.records import Article, EventRecord, IncidentRecord, parse_event, parse_incident
 from ingest.settings import Settings, Topics
 from ingest.storage import EventFilter, Store
 from ingest.worker import ArticleCoder, WorkerStats, run_worker
@@ -62,7 +64,8 @@ class Pipeline:
     def __post_init__(self) -> None:
         self.broker = open_broker(self.settings)
         topics = self.settings.topics
-        self.broker.ensure_topics(dict.fromkeys((topics.articles, topics.events, topics.dead), topics.partitions))
+        every = (topics.articles, topics.events, topics.dead, topics.incidents)
+        self.broker.ensure_topics(dict.fromkeys(every, topics.partitions))
         self.store = Store.open(self.settings.store_url)
 
     def close(self) -> None:
@@ -79,9 +82,13 @@ class Pipeline:
         """One worker in this process until all is read."""
         return run_worker(self.broker, self.store, coder, self.settings, **({"once": True} | options))  # type: ignore[arg-type]
 
-    def published(self) -> list[Record]:
-        """All of the topic `events`, as a read_committed reader gets it."""
-        reader = self.broker.reader(self.settings.topics.events, "earliest")
+    def keep(self, **options: object) -> KeeperStats:
+        """One keeper of incidents in this process until all is read."""
+        return run_keeper(self.broker, self.store, self.settings, **({"once": True} | options))  # type: ignore[arg-type]
+
+    def published(self, topic: str | None = None) -> list[Record]:
+        """All of the topic, `events` unless another is named, as a read_committed reader gets it."""
+        reader = self.broker.reader(topic or self.settings.topics.events, "earliest")
         try:
             found: list[Record] = []
             while not reader.at_end():
@@ -92,6 +99,26 @@ class Pipeline:
 
     def events(self) -> list[EventRecord]:
         return [parse_event(record.value) for record in self.published()]
+
+    def incidents(self) -> list[IncidentRecord]:
+        """All of the topic `incidents`, after a proof that the store holds the same, each revision once and in order."""
+        records = [parse_incident(record.value) for record in self.published(self.settings.topics.incidents)]
+        revisions: dict[str, list[str]] = {}
+        for record in records:
+            revisions.setdefault(record.incident_id, []).append(record.to_json().decode())
+        for incident_id, published in revisions.items():
+            assert self.store.incident_revisions(incident_id) == published, (
+                "a revision is lost, doubled or out of order"
+            )
+        current = list(self.store.incidents_at(datetime.max.replace(tzinfo=UTC)))
+        assert {json.loads(each.record)["incident_id"] for each in current} == revisions.keys()
+        assert all(each.record == revisions[json.loads(each.record)["incident_id"]][-1] for each in current)
+        return records
+
+    def stored_incidents(self) -> list[bytes]:
+        """Every revision of every incident in the store, in the order in which they became known."""
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        return [each.record.encode() for each in self.store.incident_changes(first, last)]
 
     def stored(self) -> list[EventRecord]:
         return list(self.store.events(EventFilter(include_retracted=True)))
@@ -132,7 +159,10 @@ def server_settings(folder: Path, kafka: str, postgres_url: str) -> Settings:
             "broker": f"kafka://{kafka}",
             "store": postgres_url,
             "group": f"coders-{name}",
-            "topics": Topics(articles=f"articles-{name}", events=f"events-{name}", dead=f"dead-{name}"),
+            "incidents_group": f"incidents-{name}",
+            "topics": Topics(
+                articles=f"articles-{name}", events=f"events-{name}", dead=f"dead-{name}", incidents=f"incidents-{name}"
+            ),
             # A killed worker's partitions and transaction are let go of as soon as Kafka allows.
             "kafka": {"session_timeout": 3.0, "transaction_timeout": 5.0, "max_poll_interval": 60.0},
         }
@@ -143,6 +173,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
     """The settings of a pipeline as a process finds them in its environment."""
     prefix = "CONFLICTWIRE_"
     named = {"DATA_DIR": str(settings.data_dir), "BROKER": settings.broker, "GROUP": settings.group}
+    named["INCIDENTS_GROUP"] = settings.incidents_group
     named["STORE"] = settings.store.get_secret_value()
     for section in ("topics", "kafka"):
         given = getattr(settings, section).model_dump(mode="json", exclude_unset=True)

@@ -1,14 +1,14 @@
 """Records of every version stay readable: `tests/ingest/records` holds what each version wrote.
 
-`article-1.json` and `event-1.json` are in the first form of schema 1, written by the program of that time; each higher number
-has the fields that were added next. `*.schema.json` are the schemas as last released. Who adds a field writes the next
-file; files that are there are never changed.
+`article-1.json`, `event-1.json` and `incident-1.json` are in the first form of schema 1, written by the program of that
+time; each higher number has the fields that were added next. `*.schema.json` are the schemas as last released. Who adds a
+field writes the next file; files that are there are never changed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +16,20 @@ from typing import Any, Literal
 import pytest
 
 from ingest.errors import RecordError
-from ingest.records import SCHEMA, Article, EventRecord, json_schema, parse_article, parse_event
+from ingest.records import (
+    SCHEMA,
+    Article,
+    EventRecord,
+    IncidentRecord,
+    json_schema,
+    parse_article,
+    parse_event,
+    parse_incident,
+)
 
 FOLDER = Path(__file__).parent / "records"
-Kind = Literal["article", "event"]
-KINDS: tuple[Kind, ...] = ("article", "event")
+Kind = Literal["article", "event", "incident"]
+KINDS: tuple[Kind, ...] = ("article", "event", "incident")
 
 
 def number_of(path: Path) -> int:
@@ -31,11 +40,16 @@ WRITTEN = sorted((path for kind in KINDS for path in FOLDER.glob(f"{kind}-*.json
 
 
 def kind_of(path: Path) -> Kind:
-    return "article" if path.stem.startswith("article") else "event"
+    return next(kind for kind in KINDS if path.stem.startswith(kind))
 
 
-def parse(kind: Kind, value: bytes) -> Article | EventRecord:
-    return parse_article(value) if kind == "article" else parse_event(value)
+def parse(kind: Kind, value: bytes) -> Article | EventRecord | IncidentRecord:
+    parsers: dict[Kind, Callable[[bytes], Article | EventRecord | IncidentRecord]] = {
+        "article": parse_article,
+        "event": parse_event,
+        "incident": parse_incident,
+    }
+    return parsers[kind](value)
 
 
 def lost(before: Any, after: Any, where: str = "record") -> list[str]:

@@ -103,6 +103,20 @@ def test_a_reader_can_query_export_and_be_examined_and_writes_nothing(
     )
 
 
+def test_the_owner_can_take_the_role_of_a_reader_by_the_url_that_the_deployed_api_has(
+    server: PostgresServer, stored: str
+) -> None:
+    url = f"{server.url(stored)}{'&' if '?' in server.url(stored) else '?'}options=-c%20role%3D{READER}"
+    store = Store.open(url, read_only=True)
+    assert store.counts().events == 1
+    store.close()
+    writing = Store.open(url)
+    writing.use_key("none", PUBLISHED)
+    with pytest.raises(StoreUnavailable, match="permission denied"):
+        writing.apply([coding(1, article(1), EVENT)])
+    writing.close()
+
+
 def test_a_writer_can_do_all_that_a_worker_does_and_change_no_table(
     writer: str, server: PostgresServer, stored: str
 ) -> None:

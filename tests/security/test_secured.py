@@ -29,7 +29,7 @@ from tests.servers.secured import ADMIN, SecuredKafka
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(240)]
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
-ROLES = ("puller", "worker", "reader")
+ROLES = ("puller", "worker", "keeper", "reader")
 USERS = {role: f"kafkaPw-{role}-7Qx" for role in (*ROLES, ADMIN)}
 WRONG = "guessedPw-7Qx"
 FEED_PASSWORD, FEED_TOKEN = "feedPw-7Qx", "feedToken-7Qx"
@@ -38,7 +38,7 @@ PLAIN = ("articles", "events", "articles.dead")
 
 def documented() -> list[tuple[str, str, str, str]]:
     """The table of ACLs in docs/security.md."""
-    row = re.compile(r"^\| (puller|worker|reader) \| (\w+) \| (\w+) \| `([^`]+)` \|", re.M)
+    row = re.compile(r"^\| (puller|worker|keeper|reader) \| (\w+) \| (\w+) \| `([^`]+)` \|", re.M)
     return row.findall(PAGE.read_text(encoding="utf-8"))
 
 
@@ -109,7 +109,7 @@ def secured(
         made = Secured(
             kafka_secured,
             tmp_path_factory.mktemp("secured"),
-            {ADMIN: owner, "puller": writer, "worker": writer, "reader": reader},
+            {ADMIN: owner, "puller": writer, "worker": writer, "keeper": writer, "reader": reader},
         )
         answer = made.run(ADMIN, "migrate")
         assert answer.code == 0, answer.err
@@ -149,6 +149,16 @@ def test_puller_worker_and_reader_each_do_their_work_with_their_own_rights(
     stored = secured.run("reader", "events", "--limit", "10000", "--format", "json")
     assert sorted(tailed.lines) == sorted(stored.lines)
     assert len(tailed.lines) > 3
+    kept = secured.run("keeper", "keep", "--once")
+    assert kept.code == 0, kept.err
+    incidents = secured.run("reader", "incidents", "--format", "json")
+    reader = KafkaBroker(secured.settings("reader")).reader("incidents", "earliest")
+    assert (
+        {json.loads(line)["incident_id"] for line in incidents.lines}
+        <= {(record.key or b"").decode() for record in reader.poll(1000, 10.0)}
+        != set()
+    )
+    reader.close()
     letters = secured.run("reader", "dead", "list", "--format", "json")
     assert {json.loads(line)["stage"] for line in letters.lines} == {"read", "code"}
     for line in letters.lines:
@@ -188,6 +198,11 @@ def create(broker: KafkaBroker) -> object:
         ("puller", read("articles")),
         ("puller", join("articles", "coders")),
         ("puller", create),
+        ("keeper", send("events")),
+        ("keeper", join("articles", "coders")),
+        ("keeper", create),
+        ("reader", send("incidents")),
+        ("reader", join("events", "incidents")),
         ("reader", send("events")),
         ("reader", send("articles")),
         ("reader", read("articles")),

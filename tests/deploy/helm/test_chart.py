@@ -62,9 +62,23 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "operator": {"enabled": True, "labels": {"release": "prometheus"}},
             "dashboards": {"enabled": True},
         },
+        "keeper": {"affinity": {"nodeAffinity": {}}},
+        "api": {
+            "enabled": True,
+            "replicas": 2,
+            "existingSecret": "reader",
+            "ingress": {
+                "enabled": True,
+                "className": "nginx",
+                "host": "desk.example.org",
+                "tlsSecret": "desk-tls",
+                "annotations": {"a.example/b": "c"},
+            },
+        },
         "worker": {"articlesPerSecond": 14.5, "targetDelaySeconds": 60, "nodeSelector": {"pool": "cpu"}},
         "networkPolicy": {"postgresqlPeers": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]},
     },
+    "with the API": {"api": {"enabled": True}, "networkPolicy": {"apiPeers": []}},
     "without KEDA": {"worker": {"autoscaling": {"enabled": False}}, "networkPolicy": {"enabled": False}},
 }
 
@@ -205,6 +219,56 @@ def test_a_worker_has_longer_to_stop_than_it_needs_and_its_probes_ask_the_port_o
     assert {"name": "CONFLICTWIRE_METRICS__PORT", "value": "9464"} in container["env"]
 
 
+# --- keeper and API ---
+
+
+def test_a_keeper_is_never_two_and_is_watched_as_a_worker_is() -> None:
+    manifests = rendered("servers of one's own")
+    spec = one(manifests, "Deployment", "cw-conflictwire-keeper")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    keeper, worker = (
+        one(manifests, "Deployment", f"cw-conflictwire-{name}")["spec"]["template"]["spec"]["containers"][0]
+        for name in ("keeper", "worker")
+    )
+    assert keeper["args"] == ["keep"]
+    for same in ("env", "ports", "startupProbe", "livenessProbe", "readinessProbe", "securityContext", "volumeMounts"):
+        assert keeper[same] == worker[same], same
+    assert {"name": "CONFLICTWIRE_TOPICS__INCIDENTS", "value": "incidents"} in keeper["env"]
+    monitored = [each for each in manifests if each["kind"] == "ServiceMonitor"]
+    services = [each["metadata"]["labels"] for each in manifests if each["kind"] == "Service"]
+    for each in monitored:
+        assert any(each["spec"]["selector"]["matchLabels"].items() <= labels.items() for labels in services)
+    assert [each["metadata"]["name"] for each in monitored] == ["cw-conflictwire-worker", "cw-conflictwire-keeper"]
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "key"),
+    [("servers of one's own", "reader", "url"), ("with the API", "cw-conflictwire-postgresql", "reader-url")],
+)
+def test_the_api_needs_keys_and_knows_nothing_but_the_store_as_a_reader(name: str, secret: str, key: str) -> None:
+    manifests = rendered(name)
+    spec = one(manifests, "Deployment", "cw-conflictwire-api")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    told = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert told["CONFLICTWIRE_API__KEYS_REQUIRED"] == "true"
+    assert not any("KAFKA" in each or "BROKER" in each for each in told)
+    (store,) = (volume["secret"] for volume in spec["volumes"] if "secret" in volume)
+    assert store == {"secretName": secret, "items": [{"key": key, "path": "url"}]}
+    service = one(manifests, "Service", "cw-conflictwire-api")["spec"]
+    assert service["ports"][0]["targetPort"] == container["ports"][0]["name"] == "http"
+    assert str(container["ports"][0]["containerPort"]) == told["CONFLICTWIRE_API__PORT"]
+
+
+def test_the_api_and_its_ingress_are_off_unless_asked_for() -> None:
+    kinds = {(each["kind"], each["metadata"]["name"]) for each in rendered("as it comes")}
+    assert not [name for _, name in kinds if name.endswith("-api")]
+    assert not [each for each in rendered("with the API") if each["kind"] == "Ingress"]
+    ingress = one(rendered("servers of one's own"), "Ingress", "cw-conflictwire-api")["spec"]
+    assert ingress["tls"] == [{"hosts": ["desk.example.org"], "secretName": "desk-tls"}]
+    assert ingress["rules"][0]["host"] == "desk.example.org"
+    assert ingress["ingressClassName"] == "nginx"
+
+
 # --- secrets and hooks ---
 
 
@@ -226,6 +290,9 @@ def test_passwords_stand_in_secrets_and_nowhere_else() -> None:
     assert len(password) == 32
     assert secret["stringData"]["url"] == (
         f"postgresql+psycopg://conflictwire:{password}@cw-conflictwire-postgresql:5432/conflictwire"
+    )
+    assert secret["stringData"]["reader-url"] == (
+        f"{secret['stringData']['url']}?options=-c%20role%3Dconflictwire_reader"
     )
     assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     rest = yaml.safe_dump_all(manifest for manifest in manifests if manifest["kind"] != "Secret")
@@ -260,6 +327,9 @@ def test_migrations_run_before_an_upgrade_and_need_nothing_that_is_not_there_yet
         ({"postgresql": {"enabled": False}}, "existingSecret"),
         ({"prefect": {"server": {"enabled": False}}}, "apiUrl"),
         ({"settings": {"CONFLICTWIRE_STORE": "postgresql://u:p@h/d"}}, "settings"),
+        ({"api": {"enabled": True}, "postgresql": {"enabled": False, "existingSecret": "store"}}, "api.existingSecret"),
+        ({"api": {"enabled": True}, "postgresql": {"existingSecret": "store"}}, "api.existingSecret"),
+        ({"api": {"ingress": {"enabled": True}}}, "host"),
         ({"settings": {"PATH": "/"}}, "PATH"),
         ({"image": {"digest": "sha256:123"}}, "digest"),
         ({"worker": {"resources": {"limits": {"memory": "2 GB"}}}}, "memory"),
@@ -297,6 +367,10 @@ ANYWHERE, DATABASE = "93.184.215.14", "10.1.2.3"
         ("worker", component("prefect"), 4200, False),
         ("worker", Peer(address=ANYWHERE), 443, False),
         ("worker", Peer(address="169.254.169.254"), 80, False),
+        ("keeper", component("kafka"), 9092, True),
+        ("keeper", component("postgresql"), 5432, True),
+        ("keeper", component("prefect"), 4200, False),
+        ("keeper", Peer(address=ANYWHERE), 443, False),
         ("puller", component("kafka"), 9092, True),
         ("puller", component("postgresql"), 5432, True),
         ("puller", component("prefect"), 4200, True),
@@ -344,14 +418,38 @@ def test_each_component_reaches_what_it_needs_and_nothing_else(
 def test_all_may_ask_for_names_and_few_may_come_in() -> None:
     manifests = rendered("as it comes")
     dns = Peer({"k8s-app": "kube-dns"}, "kube-system")
-    for name in ("worker", "puller", "migrations", "flows", "prefect-worker", "kafka", "postgresql", "prefect"):
+    for name in (
+        "worker",
+        "keeper",
+        "puller",
+        "migrations",
+        "flows",
+        "prefect-worker",
+        "kafka",
+        "postgresql",
+        "prefect",
+    ):
         assert may_talk(manifests, component(name), dns, 53, "UDP")
     stranger = Peer({"app": "x"})
     for name, port in (("kafka", 9092), ("postgresql", 5432), ("prefect", 4200), ("worker", 9464)):
         assert not may_talk(manifests, stranger, component(name), port)
         assert not may_talk(manifests, component("worker", "another-release"), component(name), port)
-    assert may_talk(manifests, Peer({"app": "prometheus"}, "monitoring"), component("worker"), 9464)
+    for name in ("worker", "keeper"):
+        assert may_talk(manifests, Peer({"app": "prometheus"}, "monitoring"), component(name), 9464)
     assert may_talk(manifests, Peer({"app": "keda-operator"}, "keda"), component("kafka"), 9092)
+
+
+def test_the_api_is_asked_by_whom_the_values_name_and_asks_the_store_alone() -> None:
+    manifests, api, ingress = rendered("servers of one's own"), component("api"), Peer({"app": "x"}, "ingress-nginx")
+    assert may_talk(manifests, ingress, api, 8080)
+    assert not may_talk(manifests, ingress, api, 9464)
+    assert not may_talk(manifests, Peer({"app": "x"}), api, 8080)
+    assert may_talk(manifests, api, Peer(address=DATABASE), 6432)
+    assert not may_talk(manifests, api, Peer(address=ANYWHERE), 9093)
+    alone = rendered("with the API")
+    assert may_talk(alone, api, component("postgresql"), 5432)
+    assert not may_talk(alone, api, component("kafka"), 9092)
+    assert not may_talk(alone, ingress, api, 8080)
 
 
 def test_servers_of_ones_own_are_reached_at_their_ports_and_peers() -> None:

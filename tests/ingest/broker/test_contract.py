@@ -15,7 +15,7 @@ from ingest.broker.embedded import EmbeddedBroker
 from ingest.broker.kafka import KafkaBroker
 from ingest.errors import BrokerRejected, BrokerUnavailable, Fenced, RecordTooLarge
 from ingest.settings import load_settings
-from tests.ingest.broker.places import Place, poll_until, read_all, values, wait_for
+from tests.ingest.broker.places import PATIENCE, Place, poll_until, read_all, values, wait_for
 from tests.servers.kafka import free_ports
 
 MakePlace = Callable[..., Place]
@@ -267,6 +267,52 @@ def test_a_commit_of_what_a_rewind_forgot_is_fenced(place: Place) -> None:
     again = poll_until(consumer, 5)
     consumer.commit(again, copies(again, target))
     assert values(read_all(place, target)) == list(range(5))
+
+
+def test_a_member_can_commit_what_one_before_it_polled(place: Place) -> None:
+    source, target, group = place.topic(), place.topic(), place.name()
+    place.publish(source, 30)
+    first = place.consumer([source], group)
+    records = poll_until(first, 30)
+    committed = [record for record in records if record.partition == 0]
+    first.commit(committed, copies(committed, target))
+    first.close()
+    second = place.consumer([source], group)
+    places = [Record(record.topic, record.partition, record.offset, None, b"") for record in records]
+    assert second.reclaim(places) is None
+    left = reclaimed(second, places)
+    assert left == [each for each in places if each.partition != 0]
+    second.commit(left, copies([record for record in records if record.partition != 0], target))
+    assert second.reclaim(places) == []
+    place.publish(source, 5, start=30)
+    second.rewind()
+    assert values(poll_until(second, 5)) == list(range(30, 35))
+    assert values(read_all(place, target)) == list(range(30))
+
+
+def reclaimed(consumer: Consumer, records: Sequence[Record]) -> list[Record]:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        consumer.poll(1, 0.2)
+        if (left := consumer.reclaim(records)) is not None:
+            return left
+    pytest.fail("the partitions did not come")
+
+
+def test_what_was_reclaimed_cannot_be_committed_by_one_that_lost_its_partitions(make_place: MakePlace) -> None:
+    place = make_place(max_poll=1.5, session=1.5)
+    source, target, group = place.topic(), place.topic(), place.name()
+    place.publish(source, 10)
+    slow = place.consumer([source], group)
+    records = poll_until(slow, 10)
+    slow.rewind()
+    assert reclaimed(slow, records) == records
+    other = place.consumer([source], group)
+    taken = poll_until(other, 10)
+    other.commit(taken, copies(taken, target))
+    with pytest.raises(Fenced):
+        slow.commit(records, copies(records, target))
+    assert Counter(values(read_all(place, target))) == Counter(range(10))
 
 
 def test_groups_read_independently(place: Place) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from models.incidents import IncidentRecord, Told
 from models.incidents.facts import facts
-from models.incidents.record import sources, summary
+from models.incidents.summary import sources, summary
 from tests.models.incidents.reports import AFGHANISTAN, HERAT, KUNDUZ, NOON, party, told
 
 

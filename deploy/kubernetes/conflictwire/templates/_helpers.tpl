@@ -79,6 +79,7 @@ imagePullSecrets:
 - {name: CONFLICTWIRE_TOPICS__ARTICLES, value: {{ .Values.topics.articles | quote }}}
 - {name: CONFLICTWIRE_TOPICS__EVENTS, value: {{ .Values.topics.events | quote }}}
 - {name: CONFLICTWIRE_TOPICS__DEAD, value: {{ .Values.topics.dead | quote }}}
+- {name: CONFLICTWIRE_TOPICS__INCIDENTS, value: {{ .Values.topics.incidents | quote }}}
 - {name: CONFLICTWIRE_TOPICS__PARTITIONS, value: {{ .Values.topics.partitions | quote }}}
 - {name: CONFLICTWIRE_KAFKA__REPLICATION_FACTOR, value: {{ .Values.kafka.replicationFactor | quote }}}
 - {name: CONFLICTWIRE_STORE_FILE, value: /run/secrets/conflictwire/url}
