@@ -18,16 +18,17 @@ from ingest.export.codes import countries
 Point = tuple[float, float]
 Ring = list[Point]
 
-WORLD = (-170.0, -56.0, 180.0, 78.0)
+WORLD = (-170.0, -56.0, 190.0, 78.0)
+_ANTARCTICA = "010"  # lies around a pole, and nothing happens there
 _COARSE_FROM = 90.0  # degrees of longitude, from which on the coarse outlines do
 _LEAST = 2.0  # degrees that a box is wide and high at least
 _AROUND = 0.06  # of a box, as room beside its countries
-_TALLEST = 1.1  # times its width
+_TALLEST = 0.85  # times its width
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """West, south, east and north in degrees, and how wide it is drawn."""
+    """West, south, east and north in degrees, and how wide it is drawn; `east` is above 180 where the date line is within."""
 
     west: float
     south: float
@@ -51,11 +52,18 @@ class Box:
 
     def project(self, lon: float, lat: float) -> Point:
         """Where a place is drawn."""
-        return (lon - self.west) * self._narrow * self.scale, (self.north - lat) * self.scale
+        return self.drawn(self._turned(lon), lat)
+
+    def drawn(self, x: float, lat: float) -> Point:
+        """Where a point of an outline is drawn, which may lie beyond 180 degrees."""
+        return (x - self.west) * self._narrow * self.scale, (self.north - lat) * self.scale
 
     def holds(self, lon: float, lat: float) -> bool:
         """Whether a place lies in it."""
-        return self.west <= lon <= self.east and self.south <= lat <= self.north
+        return self.west <= self._turned(lon) <= self.east and self.south <= lat <= self.north
+
+    def _turned(self, lon: float) -> float:
+        return lon + 360 if lon < self.west and lon + 360 <= self.east else lon
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ def _outlines(name: str) -> tuple[tuple[str, tuple[Ring, ...]], ...]:
         for number in numbers:
             part = arcs[number] if number >= 0 else arcs[~number][::-1]
             line += part[1:] if line else part
-        return line
+        return _unwrapped(line)
 
     def rings(geometry: dict[str, Any]) -> tuple[Ring, ...]:
         parts = geometry.get("arcs", [])
@@ -95,7 +103,21 @@ def _outlines(name: str) -> tuple[tuple[str, tuple[Ring, ...]], ...]:
         return tuple(ring(numbers) for polygon in polygons for numbers in polygon)
 
     geometries = atlas["objects"]["countries"]["geometries"]
-    return tuple((str(geometry.get("id") or ""), rings(geometry)) for geometry in geometries)
+    named = ((str(geometry.get("id") or ""), geometry) for geometry in geometries)
+    return tuple((code, rings(geometry)) for code, geometry in named if code != _ANTARCTICA)
+
+
+def _unwrapped(ring: Ring) -> Ring:
+    """The ring without jumps from one side of the date line to the other: it goes on beyond 180 degrees."""
+    found: Ring = []
+    turn = 0.0
+    for lon, lat in ring:
+        if found:
+            step = lon + turn - found[-1][0]
+            turn -= 360 * round(step / 360)
+        found.append((lon + turn, lat))
+    # The half of it that lies west of -180 would be elsewhere than its country's other rings.
+    return [(lon + 360, lat) for lon, lat in found] if min((lon for lon, _ in found), default=0) < -180.001 else found
 
 
 def _numeric(codes: Sequence[str]) -> set[str]:
@@ -121,8 +143,9 @@ def box_of(codes: Sequence[str], points: Sequence[Point], width: float) -> Box:
     wide, high = wide * (1 + 2 * _AROUND), high * (1 + 2 * _AROUND)
     # Not so tall that it takes a page.
     wide = max(wide, high / _TALLEST / max(math.cos(math.radians(y)), 0.2))
-    west, east = max(x - wide / 2, -180.0), min(x + wide / 2, 180.0)
-    return Box(west, max(y - high / 2, -90.0), east, min(y + high / 2, 90.0), width)
+    if wide > 360:
+        return Box(*WORLD, width)
+    return Box(x - wide / 2, max(y - high / 2, -90.0), x + wide / 2, min(y + high / 2, 90.0), width)
 
 
 def _bounds(ring: Sequence[Point]) -> tuple[float, float, float, float]:
@@ -157,7 +180,8 @@ def shapes(box: Box, codes: Sequence[str]) -> list[Shape]:
     numeric = _numeric(codes)
     drawn = []
     for code, rings in _outlines("110m" if box.east - box.west >= _COARSE_FROM else "50m"):
-        path = "".join(_drawn(ring, box) for ring in rings)
+        # What lies beyond the date line once more on its other side.
+        path = "".join(_drawn([(x + turn, y) for x, y in ring], box) for ring in rings for turn in (-360, 0, 360))
         if path:
             drawn.append(Shape(path, code in numeric))
     return sorted(drawn, key=lambda shape: shape.chosen)
@@ -170,7 +194,7 @@ def _drawn(ring: Ring, box: Box) -> str:
     # A little beyond the edge, so that the cut is not seen as a coast.
     beyond = (box.east - box.west) / 50
     inside = clipped(ring, (box.west - beyond, box.south - beyond, box.east + beyond, box.north + beyond))
-    points = list(_thinned(box.project(*point) for point in inside))
+    points = list(_thinned(box.drawn(*point) for point in inside))
     if len(points) < 3:
         return ""
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z"

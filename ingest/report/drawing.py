@@ -27,7 +27,7 @@ class Bar:
     y: float
     width: float
     height: float
-    number: int
+    number: int | None
     inside: bool
     part: bool
     label: str
@@ -59,21 +59,24 @@ class Chart:
 
 
 def chart(
-    rows: Sequence[tuple[str, str, Sequence[int], Usual | None]],
+    rows: Sequence[tuple[str, str, Sequence[int | None], Usual | None]],
     weeks: Sequence[tuple[str, bool, bool]],
 ) -> Chart:
-    """The chart of rows (name, kind, number each week, what is usual a week) over weeks (label, of the period, shorter)."""
-    width, left, right, high, gap = 720.0, 118.0, 8.0, 58.0, 26.0
+    """The chart of rows (name, kind, number each week, what is usual a week) over weeks (label, of the period, shorter).
+
+    None is the number of a week of which nothing is known.
+    """
+    width, left, right, high, gap = 720.0, 132.0, 8.0, 58.0, 26.0
     step = (width - left - right) / max(len(weeks), 1)
     bar = min(step * 0.72, 46.0)
     panels = []
     for at, (name, kind, numbers, usual) in enumerate(rows):
         top = at * (high + gap) + 16
         base = top + high
-        most = max([*numbers, usual.high if usual else 0, 1])
+        most = max([*(number or 0 for number in numbers), usual.high if usual else 0, 1])
 
-        def up(number: float, base: float = base, most: int = most) -> float:
-            return base - high * min(number, most) / most
+        def up(number: float | None, base: float = base, most: int = most) -> float:
+            return base - high * min(number or 0, most) / most
 
         bars = tuple(
             Bar(left + step * (nth + 0.5) - bar / 2, up(number), bar, base - up(number), number, inside, part, label)
@@ -185,6 +188,7 @@ def shape_path(kind: str, x: float, y: float, radius: float) -> str:
 
 def _labels(named: Sequence[tuple[Mark, str]], box: Box) -> list[Label]:
     """Names of the first places that have room beside their point, without covering one another."""
+    points = {id(mark): _around(mark) for mark, _ in named}
     taken: list[tuple[float, float, float, float]] = []
     found: list[Label] = []
     for mark, name in named:
@@ -196,11 +200,16 @@ def _labels(named: Sequence[tuple[Mark, str]], box: Box) -> list[Label]:
             left = x if anchor == "start" else x - wide
             area = (left, mark.y - _ROOM, left + wide, mark.y + _ROOM)
             fits = area[0] >= 0 and area[2] <= box.width and area[1] >= 0 and area[3] <= box.height
-            if fits and not any(_overlap(area, other) for other in taken):
+            others = (other for number, other in points.items() if number != id(mark))
+            if fits and not any(_overlap(area, other) for other in (*taken, *others)):
                 taken.append(area)
                 found.append(Label(round(x, 1), round(mark.y + 4, 1), anchor, text))
                 break
     return found
+
+
+def _around(mark: Mark) -> tuple[float, float, float, float]:
+    return mark.x - mark.radius, mark.y - mark.radius, mark.x + mark.radius, mark.y + mark.radius
 
 
 def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:

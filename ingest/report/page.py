@@ -13,7 +13,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -149,7 +149,7 @@ def report_of(found: Found, version: str) -> Report:
     where = ", ".join(map(country, asked.countries)) or "the world"
     measures = (
         _measure(found, "Events", lambda week: week.events.total()),
-        _measure(found, "Incidents first reported", lambda week: week.incidents.total()),
+        _measure(found, "Incidents first reported", _incidents),
         _measure(found, "Corroborated incidents", lambda week: week.corroborated),
         _measure(found, "Reported dead (best supported)", lambda week: week.dead.best),
     )
@@ -247,7 +247,7 @@ def _weeks(found: Found) -> list[tuple[Week, bool]]:
     return [*((week, False) for week in found.before), *((week, True) for week in found.within)]
 
 
-def _usual(found: Found, count: Any, exposure: float, articles: int | None = None) -> Usual | None:
+def _usual(found: Found, count: Callable[[Week], int], exposure: float, articles: int | None = None) -> Usual | None:
     """What is usual: by weeks in which anything was read, or by the articles read."""
     counts = [count(week) for week in found.before]
     if articles is None:
@@ -255,7 +255,7 @@ def _usual(found: Found, count: Any, exposure: float, articles: int | None = Non
     return usual(counts, [float(week.articles) for week in found.before], articles)
 
 
-def _measure(found: Found, name: str, count: Any) -> Measure:
+def _measure(found: Found, name: str, count: Callable[[Week], int]) -> Measure:
     number = count(found.period)
     expected = _usual(found, count, found.asked.period.days / 7)
     by_articles = _usual(found, count, 0, found.period.articles)
@@ -303,23 +303,32 @@ def _share_before(seen: Sequence[Week]) -> str:
     return f"{whole} in the weeks before (from {100 * shares[0]:.0f} to {100 * shares[-1]:.0f} % a week)"
 
 
-def _short(window: Any) -> str:
-    return f"{window.first.day} {day(window.first).split()[1][:3]}"
+def _short(one: date) -> str:
+    return f"{one.day} {day(one).split()[1][:3]}"
 
 
 def _chart(found: Found) -> Chart:
-    weeks = [(_short(week.window), inside, week.window.days < 7) for week, inside in _weeks(found)]
-    rows: list[tuple[str, str, list[int], Usual | None]] = []
+    weeks = [(_short(week.window.first), inside, week.window.days < 7) for week, inside in _weeks(found)]
+    rows: list[tuple[str, str, list[int | None], Usual | None]] = []
     for name in QUADS:
 
         def count(week: Week, name: str = name) -> int:
             return week.quads()[name]
 
-        numbers = [count(week) for week, _ in _weeks(found)]
+        numbers = [_known(week, count) for week, _ in _weeks(found)]
         rows.append((name, CLASSES[name], numbers, _usual(found, count, 1)))
-    numbers = [week.incidents.total() for week, _ in _weeks(found)]
-    rows.append(("incidents", "none", numbers, _usual(found, lambda week: week.incidents.total(), 1)))
+    numbers = [_known(week, _incidents) for week, _ in _weeks(found)]
+    rows.append(("incidents", "none", numbers, _usual(found, _incidents, 1)))
     return chart(rows, weeks)
+
+
+def _incidents(week: Week) -> int:
+    return week.incidents.total()
+
+
+def _known(week: Week, count: Callable[[Week], int]) -> int | None:
+    """The number of a week in which anything was read."""
+    return count(week) if week.articles else None
 
 
 def _line(week: Week, inside: bool) -> Line:
@@ -329,7 +338,7 @@ def _line(week: Week, inside: bool) -> Line:
     told = [f"{number:,}" for number in numbers] if week.articles else ["–"] * len(numbers)
     dead = f"{week.dead.best:,}" if week.articles else "–"
     rest = (_share(week), dead, f"{week.feeds:,}", f"{week.articles:,}", rate)
-    return Line(span_of_days(week.window.first, week.window.last), inside, (*told, *rest))
+    return Line(f"{_short(week.window.first)} – {_short(week.window.last)}", inside, (*told, *rest))
 
 
 def _ranked(first: Mapping[str, int], second: Mapping[str, int]) -> list[str]:

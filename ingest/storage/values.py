@@ -166,8 +166,8 @@ class IncidentFilter:
     to case. `since` (included) and `until` (not included) bound the time of the last change, `reported_since` and
     `reported_until` that of the first report, `happened_since` and `happened_until` the days as in `EventFilter`. `bbox` is
     west, south, east, north in degrees, and may cross the date line. `sources` are feeds or publishers, one of which tells it.
-    always are. `as_of` as in `EventFilter`. `before` is the `changed` and the id of the incident that the page before
-    ended with.
+    Without `statuses` retracted ones are left out; merged ones always are. `as_of` as in `EventFilter`. `before` is the
+    `changed` and the id of the incident that the page before ended with.
     """
 
     types: tuple[str, ...] = ()
