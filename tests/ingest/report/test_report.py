@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from lxml import html
 from pydantic import SecretStr
 
 from ingest.report.evidence import Evidence, Piece, web_address
-from ingest.report.page import INCIDENT_F1, Place, Report, render, report_of
+from ingest.report.page import INCIDENT_F1, Place, Report, accuracy_of, render, report_of
 from ingest.report.period import Asked, Window
 from ingest.report.reading import Found, read
 from ingest.settings import Settings
@@ -204,6 +205,18 @@ def test_the_accuracy_of_incidents_is_that_of_the_docs() -> None:
         r"\| check, order of publication \|.*\*\*(0\.\d+)\*\*", (ROOT / "docs" / "incidents.md").read_text()
     )
     assert f"{float(row):.2f}" == INCIDENT_F1
+
+
+def test_accuracy_is_told_of_the_shipped_weights_alone() -> None:
+    card = json.loads((ROOT / "models" / "weights" / "card.json").read_text())
+    version = card["version"]
+    known = accuracy_of([("conflictwire-fast", version), ("conflictwire-accurate", version), ("mine", version)])
+    assert [each.model for each in known] == [f"conflictwire-accurate {version}", f"conflictwire-fast {version}"]
+    assert [each.f1 for each in known] == [
+        card["development"]["scores"]["event"]["f1"],
+        card["networks"]["fast"]["development"]["scores"]["event"]["f1"],
+    ]
+    assert accuracy_of([("conflictwire-fast", "0"), ("generated", "1")]) == ()
 
 
 # --- hostile words
