@@ -210,7 +210,8 @@ def spans(event: EventRecord) -> list[tuple[str, Span]]:
 def sentence(event: EventRecord) -> tuple[tuple[Piece, ...], tuple[tuple[str, str], ...]]:
     """The event's sentence in pieces, and the words that lie outside of it with their roles."""
     told = event.sentence
-    inside, outside = [], []
+    inside: list[tuple[str, Span]] = []
+    outside: list[tuple[str, Span]] = []
     for role, span in spans(event):
         within = span.field == told.field and span.start < told.end and span.end > told.start
         (inside if within else outside).append((role, span))

@@ -259,18 +259,22 @@ def _measure(found: Found, name: str, count: Callable[[Week], int]) -> Measure:
     number = count(found.period)
     expected = _usual(found, count, found.asked.period.days / 7)
     by_articles = _usual(found, count, 0, found.period.articles)
-    verdict = expected and expected.verdict(number)
+    verdict = _verdict(expected, number)
     return Measure(
         name,
         number,
-        expected and expected.expected,
+        expected.expected if expected else None,
         _change(number, expected),
         _between(expected),
         _VERDICTS[verdict],
         _between(by_articles),
-        _VERDICTS[by_articles and by_articles.verdict(number)],
+        _VERDICTS[_verdict(by_articles, number)],
         verdict in ("above", "below"),
     )
+
+
+def _verdict(expected: Usual | None, number: int) -> Verdict | None:
+    return expected.verdict(number) if expected else None
 
 
 def _change(number: int, expected: Usual | None) -> str:
@@ -355,7 +359,7 @@ def _type_row(found: Found, name: str) -> tuple[str, ...]:
         f"{period.events[name]:,}",
         f"{expected.expected:,.1f}" if expected else "–",
         _between(expected),
-        _VERDICTS[expected and expected.verdict(period.events[name])],
+        _VERDICTS[_verdict(expected, period.events[name])],
         f"{period.incidents[name]:,}",
         f"{totals.type_corroborated[name]:,}",
         f"{totals.type_dead[name]:,}",
@@ -382,16 +386,15 @@ def accuracy_of(models: Sequence[tuple[str, str]]) -> tuple[Accuracy, ...]:
         "conflictwire-accurate": card["development"],
         "conflictwire-fast": card["networks"]["fast"]["development"],
     }
-    return tuple(
-        Accuracy(
-            f"{name} {version}",
-            *(scored[name]["scores"]["event"][score] for score in ("precision", "recall", "f1")),
-            scored[name]["realis_accuracy"],
-            scored[name]["sentences"],
-        )
-        for name, version in sorted(models)
-        if name in scored and version == card["version"]
-    )
+
+    def of(name: str, version: str) -> Accuracy:
+        found = scored[name]
+        event = found["scores"]["event"]
+        told = (event["precision"], event["recall"], event["f1"], found["realis_accuracy"], found["sentences"])
+        return Accuracy(f"{name} {version}", *told)
+
+    known = ((name, version) for name, version in sorted(models) if name in scored and version == card["version"])
+    return tuple(of(name, version) for name, version in known)
 
 
 @cache
@@ -418,7 +421,8 @@ def render(report: Report) -> bytes:
         "incident_f1": INCIDENT_F1,
     }
     values = {"r": report, "style": Markup(style), "digest": digest, **constants}  # noqa: S704
-    return _template().render(values).encode("utf-8", "replace")
+    page: str = _template().render(values)
+    return page.encode("utf-8", "replace")
 
 
 def _text(value: Any) -> Any:

@@ -100,8 +100,8 @@ def points(record: Mapping[str, Any]) -> float:
     each of the injured (best supported, one added), 1 where it is corroborated."""
     persons = (record[name]["value"]["min"] if record.get(name) else 0 for name in ("dead", "injured"))
     dead, injured = (log2(1 + max(number, 0)) for number in persons)
-    sources = log2(max(record["sources"], 1))
-    return 2 * sources + dead + injured / 2 + (record["status"] == "corroborated")
+    corroborated: bool = record["status"] == "corroborated"
+    return 2 * log2(max(record["sources"], 1)) + dead + injured / 2 + corroborated
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Pictures of the desk and of a report for the README: `python -m tests.page.screenshots FOLDER`, on the reports of tests/bench/incidents.
+"""Pictures of the desk and of a report: `python -m tests.page.screenshots FOLDER`, on the reports of tests/bench/incidents.
 
 They are the same each time but for what the browser changes: the reports have their own dates, and the page is given the clock
 of the last of them.
