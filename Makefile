@@ -88,7 +88,7 @@ bench: .venv/dev  ## speed of the coder against the bare encoder in one run, and
 	@$(BIN)/python -m tests.bench.streaming --broker embedded
 	@$(BIN)/python -m tests.bench.streaming --coder accurate --articles 300 --rate 1 --seconds 60
 
-screenshots: .venv/dev .cache/bin/chromium  ## write docs/images/desk-*.png again, from a filled store in a real browser
+screenshots: .venv/dev .cache/bin/chromium  ## write docs/images/*.png again, from a filled store in a real browser
 	@$(BIN)/python -m tests.page.screenshots docs/images
 
 train: .venv/train  ## from models/corpus to models/weights; resumes where it stopped

@@ -205,6 +205,8 @@ class Settings(BaseSettings):
     """Events below are not kept; the default of the weights if not set."""
     feeds: Path | None = None
     """The catalogue of feeds (TOML); feeds.toml in the data folder if it is there, else the bundled one."""
+    chromium: Path | None = None
+    """The Chromium that prints reports as PDF; the one on PATH if not set."""
     topics: Topics = Topics()
     fetch: Fetch = Fetch()
     kafka: Kafka = Kafka()

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from ingest.cli import about, coding, dead, feeds, incidents, pipeline, reading, serving
+from ingest.cli import about, coding, dead, feeds, incidents, pipeline, reading, report, serving
 from ingest.cli.common import Session, drop_stdout
 from models.errors import ConflictwireError
 
@@ -178,6 +178,7 @@ app.command()(reading.events)
 app.add_typer(incidents.app, name="incidents")
 app.command()(reading.articles)
 app.command()(reading.export)
+app.command()(report.report)
 app.command()(serving.serve)
 app.add_typer(serving.app, name="keys")
 app.add_typer(dead.app, name="dead")

@@ -55,7 +55,7 @@ def export_events(events: Iterable[EventRecord], format: Format, target: str) ->
             else:
                 left_out += 1
 
-    with _opened(target) as file:
+    with whole_file(target) as file:
         if format == "parquet":
             write_parquet(taken(), file)
         else:
@@ -64,7 +64,8 @@ def export_events(events: Iterable[EventRecord], format: Format, target: str) ->
 
 
 @contextmanager
-def _opened(target: str) -> Iterator[BinaryIO]:
+def whole_file(target: str) -> Iterator[BinaryIO]:
+    """A file to write to that appears under its name when it is whole; `-` is standard output. Raises OSError."""
     path = Path(target)
     if target == "-":
         yield sys.stdout.buffer

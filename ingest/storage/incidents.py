@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from ingest.errors import Fenced, StoreUnavailable
 from ingest.records import EventRecord, IncidentRecord, parse_event, parse_incident
 from ingest.storage.connect import transaction
-from ingest.storage.queries import among, chunks, insert
+from ingest.storage.queries import among, chunks, insert, within
 from ingest.storage.reading import Changed, read_event_records
 from ingest.storage.tables import Key, Number, UtcTime, metadata
 from ingest.storage.values import IncidentFilter
@@ -422,6 +422,7 @@ def _select_incidents(wanted: IncidentFilter, country: str | None) -> sa.Select[
         tests.append(c.latest >= wanted.happened_since.isoformat())
     if wanted.happened_until is not None:
         tests.append(c.earliest < wanted.happened_until.isoformat())
+    tests += within(c.first_report, wanted.reported_since, wanted.reported_until)
     if wanted.min_sources is not None:
         tests.append(c.sources >= wanted.min_sources)
     if wanted.bbox is not None:

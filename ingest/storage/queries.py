@@ -24,7 +24,7 @@ from ingest.storage.values import Alias, Answer, Coding, Counts, EventFilter, Fe
 _MAX_PARAMETERS = 10_000  # PostgreSQL takes 65,535 in a statement, SQLite 32,766
 _MAX_NUMBER = 2**63 - 1
 _CURRENT = events.c.superseded.is_(None)
-_SAME_REVISION = sa.and_(
+SAME_REVISION = sa.and_(
     event_countries.c.event_id == events.c.event_id,
     event_countries.c.revision == events.c.revision,
     event_countries.c.coded == events.c.coded,
@@ -147,7 +147,7 @@ def current_events(connection: sa.Connection, stored: Mapping[str, StoredArticle
     for some in chunks(stored):
         statement = (
             sa.select(events.c.record)
-            .where(_CURRENT, among(connection, events.c.article_id, some), *_within(events.c.coded, since, None))
+            .where(_CURRENT, among(connection, events.c.article_id, some), *within(events.c.coded, since, None))
             .order_by(events.c.coded, events.c.event_id)
         )
         rows += connection.scalars(statement)
@@ -316,15 +316,15 @@ def select_events(
 def _select_events(wanted: EventFilter, country: str | None, dialect: str) -> sa.Select[Any]:
     """`EventFilter.matches` in SQL, of what is current or was; with `country` in place of the countries wanted."""
     times = events.c.coded
-    tests = [_CURRENT] if wanted.as_of is None else _known(sa.literal(wanted.as_of, times.type))
-    tests += _within(times, wanted.since, wanted.until)
+    tests = [_CURRENT] if wanted.as_of is None else known_at(wanted.as_of)
+    tests += within(times, wanted.since, wanted.until)
     if wanted.types:
         tests.append(events.c.type.in_(wanted.types))
     if wanted.realis:
         tests.append(events.c.realis.in_(wanted.realis))
     if wanted.min_confidence is not None:
         tests.append(events.c.confidence >= wanted.min_confidence)
-    tests += _within(events.c.published, wanted.published_since, wanted.published_until)
+    tests += within(events.c.published, wanted.published_since, wanted.published_until)
     if wanted.happened_since is not None:
         tests.append(events.c.latest >= wanted.happened_since.isoformat())
     if wanted.happened_until is not None:
@@ -338,28 +338,30 @@ def _select_events(wanted: EventFilter, country: str | None, dialect: str) -> sa
     if country is None:
         return sa.select(events.c.record, times, events.c.event_id).where(*tests)
 
-    named = [event_countries.c.country == country, *_within(event_countries.c.coded, wanted.since, wanted.until)]
+    named = [event_countries.c.country == country, *within(event_countries.c.coded, wanted.since, wanted.until)]
     if wanted.as_of is not None:
         named.append(event_countries.c.coded <= sa.literal(wanted.as_of, times.type))
     if wanted.types:
         named.append(event_countries.c.type.in_(wanted.types))
     columns = (event_countries.c.coded, event_countries.c.event_id)
     if dialect == "sqlite":
-        return sa.select(events.c.record, *columns).where(_SAME_REVISION, *named, *tests)
+        return sa.select(events.c.record, *columns).where(SAME_REVISION, *named, *tests)
     # One after the other, in the order of the index: left to itself, PostgreSQL reads all months to join them by hash.
-    found = sa.select(events.c.record).where(_SAME_REVISION, *tests).limit(1).correlate(event_countries).lateral()
+    found = sa.select(events.c.record).where(SAME_REVISION, *tests).limit(1).correlate(event_countries).lateral()
     return sa.select(found.c.record, *columns).select_from(event_countries.join(found, sa.true())).where(*named)
 
 
-def _known(then: sa.ColumnElement[datetime]) -> list[sa.ColumnElement[bool]]:
+def known_at(moment: datetime) -> list[sa.ColumnElement[bool]]:
     """That a revision was the current one at that moment."""
+    then = sa.literal(moment, events.c.coded.type)
     # Nothing is coded after it is stored, so the index by time of coding ends the search.
     return [events.c.coded <= then, events.c.stored <= then, sa.or_(_CURRENT, events.c.superseded > then)]
 
 
-def _within(
+def within(
     column: sa.ColumnElement[Any], since: datetime | None, until: datetime | None
 ) -> list[sa.ColumnElement[bool]]:
+    """That a time lies between the two: the first included, the second not."""
     bounds = []
     if since is not None:
         bounds.append(column >= since)
@@ -419,7 +421,7 @@ def count(connection: sa.Connection) -> Counts:
         feeds=size(feed_states),
         known=size(known),
         types=tally(events.c.type, events),
-        countries=tally(event_countries.c.country, event_countries.join(events, _SAME_REVISION)),
+        countries=tally(event_countries.c.country, event_countries.join(events, SAME_REVISION)),
     )
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ingest.errors import StoreUnavailable
 from ingest.records import Article, EventRecord, IncidentRecord
 from ingest.settings import describe_url
-from ingest.storage import incidents, queries, reading, times
+from ingest.storage import incidents, queries, reading, reporting, times
 from ingest.storage.connect import Conflict, open_engine, transaction
 from ingest.storage.decide import decide
 from ingest.storage.incidents import IncidentRow, KeeperLock, KeeperState, Kept, KeptEvent
@@ -367,6 +367,33 @@ class Store:
         """Store how far a keeper is that was at `before`, where it made nothing. Raises Fenced as `keep` does."""
         with self._writing() as connection:
             incidents.move_keeper(connection, before, after)
+
+    # --- what a report reads: of a known time, so that what is read one after the other belongs together
+
+    def tally_events(self, filter: EventFilter) -> dict[tuple[str, str], int]:
+        """How many events there are of each type and realis; of the filter only published, types, countries and as_of."""
+        with self._reading() as connection:
+            return reporting.tally_events(connection, filter)
+
+    def coverage(self, filter: EventFilter) -> reporting.Coverage:
+        """How many articles and feeds told these events; the filter as in `tally_events`."""
+        with self._reading() as connection:
+            return reporting.coverage(connection, filter)
+
+    def event_texts(self, filter: EventFilter) -> Iterator[str]:
+        """The JSON of the events, in no order; the filter as in `tally_events`; streamed as `events` does."""
+        with self._reading() as connection:
+            yield from reporting.read_event_texts(connection, filter)
+
+    def not_actual(self, since: datetime, as_of: datetime) -> set[str]:
+        """The ids of events of articles published since then that did not happen, or long ago, as known at `as_of`."""
+        with self._reading() as connection:
+            return reporting.read_not_actual(connection, as_utc(since), as_utc(as_of))
+
+    def incident_texts(self, filter: IncidentFilter) -> Iterator[str]:
+        """The JSON of the incidents, the one changed last first; streamed as `events` does."""
+        with self._reading() as connection:
+            yield from reporting.read_incident_texts(connection, filter)
 
     # --- what the API reads
 

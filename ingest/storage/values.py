@@ -163,11 +163,11 @@ class IncidentFilter:
     """Which incidents are wanted: those that pass every test given; an empty tuple or None tests nothing.
 
     `countries` may be those of the place or of a party; `actor` is looked for in the names of the parties, without regard
-    to case. `since` (included) and `until` (not included) bound the time of the last change, `happened_since` and
-    `happened_until` the days as in `EventFilter`. `bbox` is west, south, east, north in degrees, and may cross the date line.
-    `sources` are feeds or publishers, one of which tells it. Without `statuses` retracted ones are left out; merged ones
-    always are. `as_of` as in `EventFilter`. `before` is the `changed` and the id of the incident that the page before
-    ended with.
+    to case. `since` (included) and `until` (not included) bound the time of the last change, `reported_since` and
+    `reported_until` that of the first report, `happened_since` and `happened_until` the days as in `EventFilter`. `bbox` is
+    west, south, east, north in degrees, and may cross the date line. `sources` are feeds or publishers, one of which tells it.
+    Without `statuses` retracted ones are left out; merged ones always are. `as_of` as in `EventFilter`. `before` is the
+    `changed` and the id of the incident that the page before ended with.
     """
 
     types: tuple[str, ...] = ()
@@ -181,6 +181,8 @@ class IncidentFilter:
     until: datetime | None = None
     happened_since: date | None = None
     happened_until: date | None = None
+    reported_since: datetime | None = None
+    reported_until: datetime | None = None
     bbox: tuple[float, float, float, float] | None = None
     as_of: datetime | None = None
     before: tuple[datetime, str] | None = None

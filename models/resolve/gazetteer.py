@@ -46,6 +46,13 @@ def countries() -> tuple[tuple[str, str], ...]:
     return tuple((line.split("\t")[0], line.split("\t")[1]) for line in lines)
 
 
+@cache
+def country_names() -> dict[str, str]:
+    """The usual name of each country, by its alpha-3 code."""
+    rows = (line.split("\t") for line in read_data("countries.tsv").splitlines()[2:] if line)
+    return {row[0]: row[5].split("|")[0] for row in rows}
+
+
 class _Gazetteer:
     def __init__(self) -> None:
         with files(__package__).joinpath("data/gazetteer.npz").open("rb") as file, np.load(file) as data:

@@ -38,11 +38,11 @@ GOALS = {LISTS: 60.0, COUNTS: 60.0, "map": 250.0}
 POINTS = 20_000  # different places
 
 
-def placed(rows: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def placed(rows: int, span: timedelta = SPAN) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """The events, in places all over the world; some are in many, as in the news."""
     random_ = random.Random(3)
     spots = [(round(random_.uniform(-50, 65), 2), round(random_.uniform(-170, 175), 2)) for _ in range(POINTS)]
-    for row, countries in generated(rows):
+    for row, countries in generated(rows, span=span):
         lat, lon = spots[min(int(random_.expovariate(1 / 2500)), POINTS - 1)]
         record = row["record"].replace('"lat":-1.68,"lon":29.22', f'"lat":{lat},"lon":{lon}')
         record = record.replace(f'"coded":"{format_time(END)}"', f'"coded":"{format_time(row["coded"])}"')
@@ -135,13 +135,13 @@ def reported(rows: list[dict[str, Any]], first: int, random_: random.Random) -> 
     return made
 
 
-def fill(store: Store, rows: int) -> None:
+def fill(store: Store, rows: int, span: timedelta = SPAN) -> None:
     """Write the events and the incidents."""
     random_, incidents = random.Random(11), 0
     with store._writing() as connection:
         months = {month_of(END - SPAN + timedelta(days=days)) for days in range(MONTHS * 30 + 1)}
         make_partitions(connection, months)
-    source = placed(rows)
+    source = placed(rows, span)
     while some := list(itertools.islice(source, AT_ONCE)):
         with store._writing() as connection:
             queries.insert(connection, tables.events, [row for row, _ in some])

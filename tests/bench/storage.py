@@ -109,7 +109,9 @@ def article(number: int, revision: int, fetched: datetime, feed: str = "feed-1")
     )
 
 
-def generated(rows: int, seed: int = 7) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def generated(
+    rows: int, seed: int = 7, span: timedelta = SPAN
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Rows of `events`, in the order of their coding, each with its rows of `event_countries`."""
     random_ = random.Random(seed)
     types = list(TYPES)
@@ -120,11 +122,11 @@ def generated(rows: int, seed: int = 7) -> Iterator[tuple[dict[str, Any], list[d
         [record] = revise([], article(10**12, 1, END, feed=f"feed-{number % 97}"), [made], END)
         templates.append((record, queries.event_row(record, END, None)))
     name = f"{10**12:032x}"
-    step = SPAN / rows
+    step = span / rows
     superseded = END + timedelta(days=1)
     for number in range(rows):
         record, row = templates[random_.randrange(TEMPLATES)]
-        coded = (END - SPAN + step * number).replace(microsecond=0)
+        coded = (END - span + step * number).replace(microsecond=0)
         event_id = f"{random_.getrandbits(96):024x}"
         article_id = f"{number:032x}"
         text = row["record"].replace(record.event_id, event_id).replace(name, article_id)

@@ -1,4 +1,4 @@
-"""Pictures of the desk for the README: `python -m tests.page.screenshots FOLDER`, on the reports of tests/bench/incidents.
+"""Pictures of the desk and of a report: `python -m tests.page.screenshots FOLDER`, on the reports of tests/bench/incidents.
 
 They are the same each time but for what the browser changes: the reports have their own dates, and the page is given the clock
 of the last of them.
@@ -23,6 +23,7 @@ from models import Coder
 from tests.bench.incidents.reports import rows
 from tests.ingest.api.conftest import QUICK, wait_ready
 from tests.ingest.api.serving import Served, Writer, article
+from tests.ingest.command import call
 from tests.page.browser import chromium
 
 LARGEST = 300_000  # bytes of a picture in the repository
@@ -70,6 +71,32 @@ def most_told(client: httpx.Client, **filters: str | int) -> str:
     return str(best["incident_id"])
 
 
+def picture_report(browser: Browser, data: Path, last: datetime, folder: Path) -> Iterator[Path]:
+    """Parts of the report of the last week, without the times at which it was made."""
+    page_file = data / "report.html"
+    days = ("--from", f"{last - timedelta(days=6):%F}", "--to", f"{last + timedelta(days=1):%F}")
+    answer = call("report", "--data-dir", data, *days, "--type", "ASSAULT", "-o", page_file)
+    if answer.code:
+        raise SystemExit(answer.err)
+    context = browser.new_context(viewport={"width": 1000, "height": 820}, color_scheme="light")
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    for name in ("map", "incidents"):
+        page.evaluate("(id) => document.getElementById(id).scrollIntoView()", name)
+        path = folder / f"report-{name}.png"
+        page.screenshot(path=path)
+        yield path
+    context.close()
+
+
+def checked(path: Path) -> None:
+    """Say how large a picture is, and refuse one too large."""
+    size = path.stat().st_size
+    print(f"{path} {size // 1000} kB")
+    if size > LARGEST:
+        raise SystemExit(f"{path} has {size} bytes, more than {LARGEST}: show less in it")
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,10 +125,9 @@ def main() -> None:
                 with opened(browser, served.url, now, *view) as page:
                     path = folder / f"{name}.png"
                     page.screenshot(path=path)
-                    size = path.stat().st_size
-                    print(f"{path} {size // 1000} kB")
-                    if size > LARGEST:
-                        raise SystemExit(f"{path} has {size} bytes, more than {LARGEST}: show less in it")
+                    checked(path)
+            for path in picture_report(browser, Path(data), now, folder):
+                checked(path)
 
 
 if __name__ == "__main__":
