@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +29,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from ingest.alerts.words import country_names
 from ingest.api.answers import counts, points
 from ingest.api.columns import Columns, Place, Rows, microseconds, moment
 from ingest.api.desk import Desk, Unready
@@ -59,7 +59,6 @@ from ingest.settings import Settings
 from ingest.storage import ArticleFilter, Store
 from models.errors import ConflictwireError
 from models.ontology import TYPES, quad
-from models.resolve.text import read_data
 
 log = logging.getLogger(__name__)
 
@@ -364,12 +363,6 @@ def _json(request: Request, body: bytes | dict[str, Any], media_type: str = "app
     return Response(body, media_type=media_type, headers=headers)
 
 
-@cache
-def _country_names() -> dict[str, str]:
-    rows = (line.split("\t") for line in read_data("countries.tsv").splitlines()[2:] if line)
-    return {row[0]: row[5].split("|")[0] for row in rows}
-
-
 def create_app(api: Api) -> App:
     """The application, with everything around it."""
 
@@ -652,7 +645,7 @@ def _totals(app: FastAPI, api: Api) -> None:
     def meta(request: Request) -> Response:
         """The values that filters can have, and how far the store was read."""
         columns, settled = api.columns("events", None)
-        names = _country_names()
+        names = country_names()
         answer = {
             "types": [{"type": name, "quad": quad(name)} for name in TYPES],
             "quads": list(QUADS),
