@@ -38,7 +38,8 @@ def feed(alert: Alert, entries: Sequence[Entry], url: str) -> bytes:
     _add(root, "generator", "Conflictwire")
     for entry in entries:
         _entry(root, alert, entry)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, "utf-8")
+    document: bytes = ElementTree.tostring(root, "utf-8", xml_declaration=True)
+    return document
 
 
 def _entry(root: ElementTree.Element, alert: Alert, entry: Entry) -> None:

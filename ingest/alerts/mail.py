@@ -14,8 +14,9 @@ from email.utils import format_datetime
 from html import escape
 
 from ingest.alerts.words import Shown, as_html, as_text, cut, headline
-from ingest.errors import ConflictwireError, ServerUnreachable
+from ingest.errors import ServerUnreachable
 from ingest.settings import Smtp
+from models.errors import ConflictwireError
 
 _LONGEST_SUBJECT = 150
 

@@ -38,23 +38,18 @@ def parse_secret(text: str) -> str:
 
 def parse_url(text: str, settings: Settings) -> str:
     """The URL of a webhook: https, or http where private addresses are allowed. Raises ValueError."""
+    wrong = ValueError("give an address such as https://desk.example.org/hooks/conflictwire")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise wrong
     try:
         parts = urlsplit(text)
-        port, host = parts.port, parts.hostname
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        parts = port = host = None
-    if (
-        parts is None
-        or parts.scheme not in ("http", "https")
-        or not host
-        or not text.isascii()
-        or not text.isprintable()
-    ):
-        raise ValueError("give an address such as https://desk.example.org/hooks/conflictwire")
+        raise wrong from None
+    if not usable:
+        raise wrong
     if parts.scheme == "http" and not settings.alerts.allow_private:
         raise ValueError("give an https address: http is for private networks (setting alerts.allow_private) only")
-    if port == 0 or " " in text:
-        raise ValueError("give an address such as https://desk.example.org/hooks/conflictwire")
     return text
 
 

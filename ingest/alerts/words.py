@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ingest.records import EventRecord, IncidentRecord
 from ingest.render import safe
-from models.incidents.record import Persons
+from models.incidents.record import Persons, Supported
 from models.resolve.text import read_data
 
 _LONGEST_NAME, _LONGEST_SENTENCE = 80, 500
@@ -77,7 +77,7 @@ def headline(record: IncidentRecord) -> str:
     return f"Withdrawn: {told}" if record.status == "retracted" else told
 
 
-def _tolls(record: IncidentRecord) -> Iterator[tuple[str, object]]:
+def _tolls(record: IncidentRecord) -> Iterator[tuple[str, Supported[Persons] | None]]:
     yield "dead", record.dead
     yield "injured", record.injured
 

@@ -180,7 +180,8 @@ def filter_to_json(wanted: IncidentFilter) -> str:
 def filter_from_json(text: str) -> IncidentFilter:
     """The reverse of `filter_to_json`."""
     said = json.loads(text)
-    return IncidentFilter(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+    return IncidentFilter(**values)
 
 
 class AlertStore:
