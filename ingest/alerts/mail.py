@@ -97,6 +97,9 @@ def send(smtp: Smtp, mail: EmailMessage) -> str:
         # One recipient a message.
         code, said = next(iter(error.recipients.values()), (0, b""))
         raise _failure(code, f"{where}: {code} {_text(said)}") from error
+    except smtplib.SMTPSenderRefused as error:
+        # It wants a login, or another sender: for the operator to set right, and then this message can go too.
+        raise MailFailed(f"{where}: {_said(error)}") from error
     except smtplib.SMTPResponseException as error:
         raise _failure(error.smtp_code, f"{where}: {_said(error)}") from error
     except (smtplib.SMTPException, OSError, ValueError) as error:
