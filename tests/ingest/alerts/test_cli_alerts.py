@@ -110,7 +110,7 @@ def test_a_wrong_alert_is_told_what_is_right(tmp_path: Path, arguments: list[str
     answer = alerts(tmp_path, "add", *arguments)
     assert answer.code == code
     assert says in " ".join(answer.err.replace("│", " ").split())
-    assert "no alerts" in alerts(tmp_path, "list").err
+    assert list(tmp_path.iterdir()) == [], "nothing was opened"
 
 
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
