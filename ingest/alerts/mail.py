@@ -56,6 +56,7 @@ def message(
     # So that no holiday notice answers (RFC 3834).
     made["Auto-Submitted"] = "auto-generated"
     left = f"{more} more: conflictwire incidents shows them." if more else ""
+    left = left if number else "No incident passes the filter yet."
     made.set_content("\n\n".join(filter(None, [*map(as_text, told), left])) + "\n")
     html = "".join(f"<h2>{escape(headline(each.record))}</h2>{as_html(each)}" for each in told)
     html += f"<p>{escape(left)}</p>" if left else ""

@@ -26,11 +26,12 @@ from typing import TypeVar
 from ingest import metrics
 from ingest.alerts.decide import Outcome, answered, is_gone, news, next_attempt, next_look, payload
 from ingest.alerts.mail import MailFailed, MailRefused, message, send
+from ingest.alerts.recall import shown
 from ingest.alerts.webhook import Hook, post, shown_url
 from ingest.alerts.words import Shown, cut
 from ingest.errors import FetchError, ServerUnreachable
 from ingest.processes import open_store, stopping
-from ingest.records import IncidentRecord, format_time, parse_event, parse_incident
+from ingest.records import IncidentRecord, format_time, parse_incident
 from ingest.settings import Settings
 from ingest.storage import Alert, Delivery, Item, Store, Told
 from ingest.storage.alerts import Result
@@ -160,19 +161,6 @@ def messages(alert: Alert, items: Sequence[Item], more: int, now: datetime) -> l
 
 
 # --- how it is sent
-
-
-def shown(store: Store, items: Sequence[Item]) -> list[Shown]:
-    """The items with their records and what the reports say; without those that are gone from the store."""
-    texts = store.incident_records((item.incident_id, item.revision) for item in items)
-    records = {name: parse_incident(text.encode()) for name, text in texts.items()}
-    told = store.current_events({report.event_id for record in records.values() for report in record.reports})
-    events = {name: parse_event(text.encode()) for name, text in told.items()}
-    return [
-        Shown(records[item.incident_id, item.revision], item.change, item.why, events)
-        for item in items
-        if (item.incident_id, item.revision) in records
-    ]
 
 
 def transmit(settings: Settings, hook: Hook | None, alert: Alert, delivery: Delivery, told: Sequence[Shown]) -> Attempt:
@@ -363,6 +351,8 @@ class _Loop:
                 attempt = transmit(self._settings, _hook(self._store, alert), alert, delivery, told)
             except ServerUnreachable:
                 raise
+            except ConflictwireError as error:
+                attempt = Attempt("refused", str(error))
             except Exception as error:
                 log.exception("message not made", extra=about)
                 attempt = Attempt("again", f"a defect: {type(error).__name__}")

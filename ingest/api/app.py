@@ -30,7 +30,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from ingest.alerts.atom import ENTRIES, MEDIA_TYPE, Entry, feed
-from ingest.alerts.notify import shown
+from ingest.alerts.recall import shown
 from ingest.alerts.words import country_names
 from ingest.api.answers import counts, points
 from ingest.api.columns import Columns, Place, Rows, microseconds, moment

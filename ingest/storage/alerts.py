@@ -86,7 +86,13 @@ alert_deliveries = sa.Table(
     sa.Column("result", sa.Text),
     sa.Column("error", sa.Text),
     sa.Index("alert_deliveries_alert", "alert_id", "number"),
-    sa.Index("alert_deliveries_due", "due"),
+)
+_waits = alert_deliveries.c.done.is_(None)
+sa.Index(
+    "alert_deliveries_waiting",
+    *(alert_deliveries.c[name] for name in ("alert_id", "recipient", "number")),
+    postgresql_where=_waits,
+    sqlite_where=_waits,
 )
 
 
@@ -329,7 +335,7 @@ class AlertStore:
         statement = (
             sa.select(d)
             .join(alerts, alerts.c.alert_id == d.c.alert_id)
-            .where(d.c.due <= now, alerts.c.paused.is_(None), first)
+            .where(d.c.done.is_(None), d.c.due <= now, alerts.c.paused.is_(None), first)
             .order_by(d.c.due, d.c.delivery_id)
             .limit(limit)
         )

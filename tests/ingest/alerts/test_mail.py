@@ -156,6 +156,15 @@ def test_a_sample_can_be_sent_by_mail(desk: Desk, mailbox: Mailbox) -> None:
     assert [each.status for each in _alerts(settings, desk.store)] == ["ok", "ok"]
 
 
+def test_doctor_says_that_nobody_looks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.add()
+    monkeypatch.setattr("ingest.doctor._NOTIFIED", timedelta(0))
+    assert [each.status for each in _alerts(desk.settings, desk.store)] == ["ok"]
+    desk.papers.report()
+    (finding,) = _alerts(desk.settings, desk.store)
+    assert finding.status == "warn" and "nobody looks" in finding.says and "conflictwire notify" in finding.advice
+
+
 def test_a_password_is_not_sent_in_the_clear() -> None:
     with pytest.raises(ValueError, match="in the clear"):
         Settings.model_validate({"smtp": {"host": "mail.example.org", "user": "u", "security": "none"}})

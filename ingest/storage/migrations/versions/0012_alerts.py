@@ -64,7 +64,14 @@ def upgrade() -> None:
         sa.Column("error", sa.Text),
     )
     op.create_index("alert_deliveries_alert", "alert_deliveries", ["alert_id", "number"])
-    op.create_index("alert_deliveries_due", "alert_deliveries", ["due"])
+    waiting = sa.text("done IS NULL")
+    op.create_index(
+        "alert_deliveries_waiting",
+        "alert_deliveries",
+        ["alert_id", "recipient", "number"],
+        postgresql_where=waiting,
+        sqlite_where=waiting,
+    )
     bind = op.get_bind()
     if bind.dialect.name == "postgresql" and bind.scalar(
         sa.text("SELECT 1 FROM pg_roles WHERE rolname = 'conflictwire_reader'")
