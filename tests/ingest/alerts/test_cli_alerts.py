@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
+from ingest.run import Run
+from ingest.settings import Settings
 from ingest.storage import Store
 from tests.ingest.alerts.conftest import SECRET
 from tests.ingest.alerts.receivers import Receiver
 from tests.ingest.alerts.telling import Papers
-from tests.ingest.command import Answer, call, finish, start
+from tests.ingest.command import Answer, call
+from tests.ingest.keyword_coder import KeywordCoder
 from tests.ingest.pipeline import Pipeline, article
 
 PRIVATE = {"CONFLICTWIRE_ALERTS__ALLOW_PRIVATE": "true"}
@@ -122,8 +126,18 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
 def test_run_sends_what_it_finds(tmp_path: Path, embedded: Pipeline, receiver: Receiver) -> None:
     done(tmp_path, "add", "desk", "--webhook", receiver.url, environment=PRIVATE)
     embedded.publish([article(number, "Rebels killed 7 in the market.") for number in range(2)])
-    (tmp_path / "feeds.toml").write_text("")
-    ran = finish(start(tmp_path, "run", "--once", environment=PRIVATE))
-    assert receiver.got, ran.err
+    Run(
+        broker=embedded.broker,
+        store=embedded.store,
+        settings=Settings.model_validate({"data_dir": tmp_path, "alerts": {"allow_private": True}}),
+        load_coder=KeywordCoder,
+        load_feeds=lambda: [],
+        once=True,
+        stop=threading.Event(),
+        on_feeds=lambda feeds: None,
+        on_result=lambda result: None,
+        on_batch=lambda batch: None,
+        on_tick=lambda: None,
+    ).run()
     told = {each["incident_id"] for got in receiver.got for each in got.told["incidents"]}
-    assert told == {each.incident_id for each in embedded.incidents()}
+    assert told and told == {each.incident_id for each in embedded.incidents()}

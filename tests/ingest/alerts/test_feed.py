@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, datetime
 
 import feedparser
 import httpx
-import psycopg
 import pytest
-from pydantic import SecretStr
 
 from ingest.alerts.notify import run_notifier
+from ingest.alerts.recall import shown
+from ingest.errors import StoreUnavailable
 from ingest.settings import Settings
-from ingest.storage import Store
+from ingest.storage import Alert, IncidentFilter, Item, Store
 from tests.ingest.alerts.receivers import until
 from tests.ingest.alerts.telling import Papers
 from tests.ingest.api.conftest import QUICK, wait_ready
 from tests.ingest.api.serving import Served
 from tests.ingest.command import call, settings_environment
-from tests.ingest.storage.conftest import DATABASES
 from tests.security.postgres import login
 from tests.servers.postgres import PostgresServer
 
@@ -42,36 +41,20 @@ class Desk:
         run_notifier(self.store, self.settings, once=True)
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """With keys required; on PostgreSQL the API may only read."""
-    folder: Path = tmp_path_factory.mktemp("feed")
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """With keys required."""
+    folder = tmp_path_factory.mktemp("feed")
     settings = Settings(data_dir=folder)
-    if request.param == "postgres":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        name = server.create_database()
-        settings = Settings(data_dir=folder, store=SecretStr(server.url(name)))
     store = Store.open(settings.store_url)
     call("keys", "add", "first", environment=settings_environment(settings))
-
-    def served(of: Settings) -> Iterator[Desk]:
-        environment = QUICK | {"CONFLICTWIRE_API__KEYS_REQUIRED": "true"}
-        with (
-            Served(folder, settings=of, **environment) as server,
-            httpx.Client(base_url=server.url, trust_env=False) as client,
-        ):
-            wait_ready(client)
-            yield Desk(client, settings, store, Papers(store))
-
-    if request.param == "postgres":
-        with login(server, name, "conflictwire_reader") as reader:
-            with psycopg.connect(reader.replace("+psycopg", ""), autocommit=True) as connection:
-                connection.execute("SELECT FROM alerts, alert_told, alert_deliveries")
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    connection.execute("SELECT FROM alert_secrets")
-            yield from served(Settings(data_dir=folder, store=SecretStr(reader)))
-    else:
-        yield from served(settings)
+    environment = QUICK | {"CONFLICTWIRE_API__KEYS_REQUIRED": "true"}
+    with (
+        Served(folder, settings=settings, **environment) as server,
+        httpx.Client(base_url=server.url, trust_env=False) as client,
+    ):
+        wait_ready(client)
+        yield Desk(client, settings, store, Papers(store))
     store.close()
 
 
@@ -130,3 +113,32 @@ def test_a_feed_is_opened_by_its_token_or_a_key_and_by_nothing_else(desk: Desk) 
     desk.run("alerts", "remove", "one")
     until(lambda: client.get(paths["one"]).status_code == 401)
     assert client.get(paths["two"]).status_code == 200
+
+
+@pytest.mark.postgres
+def test_who_only_reads_can_serve_feeds_and_sees_no_secret(postgres_server: PostgresServer) -> None:
+    name = postgres_server.create_database()
+    store = Store.open(postgres_server.url(name))
+    now = datetime.now(UTC)
+    common = {"filter": IncidentFilter(), "created": now, "position": store.settled(now)}
+    alert = Alert("id-a", "a", "feed", "", **common)  # type: ignore[arg-type]
+    assert store.alerts.add(alert)
+    assert store.alerts.add(Alert("id-b", "b", "webhook", "", **common), "https://x.example", "whsec_x")  # type: ignore[arg-type]
+    Papers(store).report()
+    run_notifier(store, Settings(), once=True, stop=None)
+    with login(postgres_server, name, "conflictwire_reader") as url:
+        reading = Store.open(url, read_only=True)
+        (told,) = reading.alerts.told_last("id-a", 10)
+        assert reading.alerts.get("a") == store.alerts.get("a")
+        assert len(shown(reading, [Item(told.incident_id, told.revision, told.change)])) == 1
+        with pytest.raises(StoreUnavailable, match="permission denied"):
+            reading.alerts.secret("id-b")
+        reading.close()
+    with login(postgres_server, name, "conflictwire_writer") as url:
+        writing = Store.open(url)
+        assert writing.alerts.secret("id-b") == ("https://x.example", "whsec_x")
+        assert writing.alerts.secret("id-a") is None
+        writing.alerts.remove(alert, now)
+        writing.close()
+    assert [each.name for each in store.alerts.all()] == ["b"]
+    store.close()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +19,11 @@ from standardwebhooks import Webhook
 from ingest import metrics
 from ingest.alerts import decide
 from ingest.alerts.notify import MOST, run_notifier, send_test
-from ingest.storage import Alert, IncidentFilter
+from ingest.settings import Settings
+from ingest.storage import Alert, IncidentFilter, Store
 from tests.ingest.alerts.conftest import SECRET, Desk
 from tests.ingest.alerts.receivers import Answer, Got, Receiver
-from tests.ingest.alerts.telling import MARCHED, apart
+from tests.ingest.alerts.telling import MARCHED, Papers, apart
 from tests.ingest.api.serving import PLACES
 from tests.ingest.command import ROOT, settings_environment
 
@@ -273,11 +275,34 @@ def test_two_notifiers_at_once_tell_nothing_twice(desk: Desk, receiver: Receiver
     assert len({got.told["id"] for got in receiver.got}) == len(receiver.got)
 
 
-def test_whatever_kills_a_notifier_when_nothing_is_lost_or_gets_another_id(desk: Desk, receiver: Receiver) -> None:
+def test_a_message_whose_sender_died_is_sent_by_another_one(desk: Desk, receiver: Receiver) -> None:
+    alert = desk.add(receiver.url)
+    desk.papers.report()
+    receiver.answers.append(Answer(500))
+    desk.notify()
+    (delivery,) = desk.deliveries(alert)
+    now = datetime.now(UTC)
+    assert desk.store.alerts.claim(delivery, now + timedelta(seconds=60))
+    assert not desk.store.alerts.claim(delivery, now), "two have it"
+    assert desk.notify().sent == 0
+    (claimed,) = desk.deliveries(alert)
+    assert desk.store.alerts.claim(claimed, now - timedelta(seconds=1))  # the claim runs out
+    assert desk.notify().sent == 1
+    # One that comes to life again changes nothing.
+    desk.store.alerts.outcome(claimed, now, "gave_up", "late")
+    (done,) = desk.deliveries(alert)
+    assert (done.result, done.attempts) == ("sent", 4)
+    assert len({got.headers["webhook-id"] for got in receiver.got}) == 1
+
+
+def test_whatever_kills_a_notifier_when_nothing_is_lost_or_gets_another_id(tmp_path: Path, receiver: Receiver) -> None:
+    settings = Settings.model_validate({"data_dir": tmp_path, "alerts": {"allow_private": True}})
+    store = Store.open(settings.store_url)
+    desk = Desk(settings, store, Papers(store))
     alert = desk.add(receiver.url)
     desk.papers.report()
     command = [sys.executable, "-m", "tests.ingest.alerts.driver"]
-    environment = settings_environment(desk.settings) | {"CONFLICTWIRE_ALERTS__ALLOW_PRIVATE": "true"}
+    environment = settings_environment(settings) | {"CONFLICTWIRE_ALERTS__ALLOW_PRIVATE": "true"}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100)
     assert ended.stdout.split() == ["killed:advance", "killed:claim", "killed:outcome"], ended.stderr
     assert len(receiver.got) == 1
@@ -287,6 +312,7 @@ def test_whatever_kills_a_notifier_when_nothing_is_lost_or_gets_another_id(desk:
     assert first.told == second.told and first.headers["webhook-id"] == second.headers["webhook-id"]
     (delivery,) = desk.deliveries(alert)
     assert (delivery.result, delivery.attempts) == ("sent", 3)
+    store.close()
 
 
 def test_a_sample_can_be_sent_and_nothing_is_noted(desk: Desk, receiver: Receiver) -> None:
