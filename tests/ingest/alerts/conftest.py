@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,6 @@ from ingest.settings import Settings
 from ingest.storage import Alert, Delivery, IncidentFilter, Store
 from tests.ingest.alerts.receivers import Mailbox, Receiver, mail_server
 from tests.ingest.alerts.telling import Papers
-from tests.ingest.storage.conftest import DATABASES
 from tests.servers.postgres import PostgresServer
 
 USER, PASSWORD = "alerts", "hunter2"
@@ -57,32 +57,52 @@ class Desk:
         return self.store.alerts.deliveries(alert.alert_id, 1000)[::-1]
 
 
-@pytest.fixture(scope="session", params=DATABASES)
-def shared(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Settings, Store]]:
-    """A store on each database in turn, with the incidents of all tests before: alerts begin after them."""
-    folder = tmp_path_factory.mktemp("alerts")
-    url = f"sqlite:///{folder / 'conflictwire.db'}"
-    if request.param == "postgres":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.url(server.create_database())
+def opened(folder: Path, url: str) -> tuple[Settings, Store]:
+    """A store, and settings that let webhooks lie on loopback."""
     settings = Settings.model_validate(
         {"data_dir": folder, "store": SecretStr(url), "alerts": {"allow_private": True, "timeout": 5.0}}
     )
-    store = Store.open(url)
+    return settings, Store.open(url)
+
+
+@pytest.fixture(scope="session")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Store]]:
+    """With the incidents of all tests before: alerts begin after them."""
+    folder = tmp_path_factory.mktemp("alerts")
+    settings, store = opened(folder, f"sqlite:///{folder / 'conflictwire.db'}")
     yield settings, store
     store.close()
 
 
-@pytest.fixture
-def desk(shared: tuple[Settings, Store], monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Without alerts, and with papers of its own."""
-    monkeypatch.setattr(notify, "POLL", 0.02)
-    settings, store = shared
+@pytest.fixture(scope="session")
+def on_postgres(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
+) -> Iterator[tuple[Settings, Store]]:
+    """The same."""
+    settings, store = opened(tmp_path_factory.mktemp("alerts"), postgres_server.url(postgres_server.create_database()))
+    yield settings, store
+    store.close()
+
+
+def without_alerts(settings: Settings, store: Store) -> Desk:
+    """The store, with papers of its own."""
     for alert in store.alerts.all():
         store.alerts.remove(alert, datetime.now(UTC))
     return Desk(settings, store, Papers(store))
+
+
+@pytest.fixture(params=["on_sqlite", pytest.param("on_postgres", marks=pytest.mark.postgres)])
+def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """On each database in turn."""
+    monkeypatch.setattr(notify, "POLL", 0.02)
+    return without_alerts(*request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def local(on_sqlite: tuple[Settings, Store], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """On SQLite, for what the database has no part in."""
+    monkeypatch.setattr(notify, "POLL", 0.02)
+    return without_alerts(*on_sqlite)
 
 
 @pytest.fixture

@@ -66,13 +66,13 @@ def test_what_comes_within_a_minute_is_in_the_next_mail(desk: Desk, mailbox: Mai
     assert len(desk.deliveries(alert)) == 2
 
 
-def test_nothing_in_a_title_or_a_name_can_inject(desk: Desk, mailbox: Mailbox) -> None:
-    desk.add(emails=("a@example.org",))
+def test_nothing_in_a_title_or_a_name_can_inject(local: Desk, mailbox: Mailbox) -> None:
+    local.add(emails=("a@example.org",))
     place = ("Lost\r\nBcc: victim@example.org <b>", "SDN", 13.63, 25.35, 371760)
-    desk.papers.report(
+    local.papers.report(
         title=HOSTILE, url="javascript:alert(1)", place=place, actor=('<img src=x onerror="1">', None, "MIL")
     )
-    assert notify(desk, mailbox).sent == 1
+    assert notify(local, mailbox).sent == 1
     ((recipient, mail),) = mailbox.mails
     assert recipient == "a@example.org" and mail["Bcc"] is None
     assert "victim" in mail["Subject"] and "\n" not in mail["Subject"]
@@ -84,14 +84,14 @@ def test_nothing_in_a_title_or_a_name_can_inject(desk: Desk, mailbox: Mailbox) -
 
 
 def test_a_recipient_that_is_refused_holds_up_no_other(
-    desk: Desk, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
+    local: Desk, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    alert = desk.add(emails=("a@example.org", "gone@example.org", "full@example.org"))
+    alert = local.add(emails=("a@example.org", "gone@example.org", "full@example.org"))
     mailbox.refuse |= {"gone@example.org": "550 5.1.1 no such user", "full@example.org": "452 4.2.2 mailbox full"}
-    desk.papers.report()
-    stats = notify(desk, mailbox)
+    local.papers.report()
+    stats = notify(local, mailbox)
     assert (stats.sent, stats.lost, stats.failed) == (1, 1, 1)
-    found = {each.recipient: each for each in desk.deliveries(alert)}
+    found = {each.recipient: each for each in local.deliveries(alert)}
     assert found["gone@example.org"].result == "refused"
     assert "550 5.1.1 no such user" in (found["gone@example.org"].error or "")
     assert found["full@example.org"].due and "452" in (found["full@example.org"].error or "")
@@ -99,13 +99,13 @@ def test_a_recipient_that_is_refused_holds_up_no_other(
 
 
 @pytest.mark.usefixtures("soon")
-def test_a_server_that_fails_is_asked_again_with_the_same_mail(desk: Desk, mailbox: Mailbox) -> None:
-    alert = desk.add(emails=("a@example.org",))
-    desk.papers.report()
+def test_a_server_that_fails_is_asked_again_with_the_same_mail(local: Desk, mailbox: Mailbox) -> None:
+    alert = local.add(emails=("a@example.org",))
+    local.papers.report()
     mailbox.replies.extend(["451 4.3.0 try again", "421 4.3.2 shutting down"])
-    stats = notify(desk, mailbox)
+    stats = notify(local, mailbox)
     assert (stats.sent, stats.failed) == (1, 2)
-    (delivery,) = desk.deliveries(alert)
+    (delivery,) = local.deliveries(alert)
     assert mailbox.mails[0][1]["Message-ID"] == f"<{delivery.delivery_id}@example.org>"
 
 
@@ -119,41 +119,41 @@ def test_a_server_that_fails_is_asked_again_with_the_same_mail(desk: Desk, mailb
     ],
 )
 def test_a_server_that_does_not_let_us_in_is_told_of(
-    desk: Desk, mailbox: Mailbox, fields: dict[str, object], says: str
+    local: Desk, mailbox: Mailbox, fields: dict[str, object], says: str
 ) -> None:
-    alert = desk.add(emails=("a@example.org",))
-    desk.papers.report()
-    assert notify(desk, mailbox, **fields).failed == 1
-    (delivery,) = desk.deliveries(alert)
+    alert = local.add(emails=("a@example.org",))
+    local.papers.report()
+    assert notify(local, mailbox, **fields).failed == 1
+    (delivery,) = local.deliveries(alert)
     assert delivery.error and says in delivery.error and "hunter2" not in delivery.error
-    found = {each.what: each for each in _alerts(with_mail(desk, mailbox, **fields), desk.store)}
+    found = {each.what: each for each in _alerts(with_mail(local, mailbox, **fields), local.store)}
     assert found["alerts"].status == "warn" and says in found["alerts"].says
     if "security" not in fields:  # who wants no login is told only when there is a mail
         assert found["mail"].status == "fail" and says in found["mail"].says
 
 
 def test_a_server_whose_certificate_is_not_trusted_gets_no_password(
-    desk: Desk, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+    local: Desk, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    desk.add(emails=("a@example.org",))
-    desk.papers.report()
-    assert notify(desk, mailbox).failed == 1
+    local.add(emails=("a@example.org",))
+    local.papers.report()
+    assert notify(local, mailbox).failed == 1
     assert mailbox.logins == [] and mailbox.mails == []
 
 
-def test_a_sample_can_be_sent_by_mail(desk: Desk, mailbox: Mailbox) -> None:
-    alert = desk.add(emails=("a@example.org", "gone@example.org"))
+def test_a_sample_can_be_sent_by_mail(local: Desk, mailbox: Mailbox) -> None:
+    alert = local.add(emails=("a@example.org", "gone@example.org"))
     mailbox.refuse["gone@example.org"] = "550 no"
-    desk.papers.report()
-    settings = with_mail(desk, mailbox)
-    came = dict(send_test(desk.store, settings, alert, datetime.now(UTC)))
+    local.papers.report()
+    settings = with_mail(local, mailbox)
+    came = dict(send_test(local.store, settings, alert, datetime.now(UTC)))
     assert {name: attempt.outcome for name, attempt in came.items()} == {
         "a@example.org": "sent",
         "gone@example.org": "refused",
     }
     assert mailbox.mails[0][1]["Subject"].startswith("[desk, test] ")
-    assert [each.status for each in _alerts(settings, desk.store)] == ["ok", "ok"]
+    assert [each.status for each in _alerts(settings, local.store)] == ["ok", "ok"]
 
 
 def test_doctor_says_that_nobody_looks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,19 +177,19 @@ def test_a_receiver_can_ask_to_be_left_alone(desk: Desk, receiver: Receiver) -> 
 
 @pytest.mark.parametrize(("status", "paused"), [(400, False), (404, False), (410, True)])
 def test_a_refusal_is_final_and_a_receiver_that_is_gone_pauses_the_alert(
-    desk: Desk, receiver: Receiver, status: int, paused: bool
+    local: Desk, receiver: Receiver, status: int, paused: bool
 ) -> None:
-    alert = desk.add(receiver.url)
-    desk.papers.report()
+    alert = local.add(receiver.url)
+    local.papers.report()
     receiver.answers.append(Answer(status, body=b"\x1b[2Jno\r\nthanks"))
-    assert desk.notify().lost == 1
-    (delivery,) = desk.deliveries(alert)
+    assert local.notify().lost == 1
+    (delivery,) = local.deliveries(alert)
     assert (delivery.result, delivery.attempts) == ("refused", 1)
     assert delivery.error == f"{receiver.url.partition('/hook')[0]}/…: answered {status}: ?[2Jno thanks"
-    (after,) = desk.store.alerts.all()
+    (after,) = local.store.alerts.all()
     assert bool(after.paused) == paused
-    desk.papers.report(MARCHED)
-    assert desk.notify().sent == (not paused)
+    local.papers.report(MARCHED)
+    assert local.notify().sent == (not paused)
 
 
 def redirect(receiver: Receiver) -> tuple[Answer, str]:
@@ -206,30 +206,30 @@ def slow(receiver: Receiver) -> tuple[Answer, str]:
 
 @pytest.mark.parametrize("trouble", [redirect, huge, slow])
 def test_no_answer_can_lead_on_or_hold_up(
-    desk: Desk, receiver: Receiver, trouble: Callable[[Receiver], tuple[Answer, str]]
+    local: Desk, receiver: Receiver, trouble: Callable[[Receiver], tuple[Answer, str]]
 ) -> None:
-    settings = desk.settings.model_copy(
-        update={"alerts": desk.settings.alerts.model_copy(update={"timeout": 0.3 if trouble is slow else 5.0})}
+    settings = local.settings.model_copy(
+        update={"alerts": local.settings.alerts.model_copy(update={"timeout": 0.3 if trouble is slow else 5.0})}
     )
-    alert = desk.add(receiver.url)
-    desk.papers.report()
+    alert = local.add(receiver.url)
+    local.papers.report()
     answer, says = trouble(receiver)
     receiver.answers.append(answer)
-    assert run_notifier(desk.store, settings, once=True).failed == 1
-    (delivery,) = desk.deliveries(alert)
+    assert run_notifier(local.store, settings, once=True).failed == 1
+    (delivery,) = local.deliveries(alert)
     assert delivery.error and says in delivery.error
     assert "hunter2" not in delivery.error
     assert [got.path for got in receiver.got] == ["/hook?token=hunter2"]
 
 
-def test_a_private_address_is_not_connected_to_unless_it_is_allowed(desk: Desk, receiver: Receiver) -> None:
-    settings = desk.settings.model_copy(
-        update={"alerts": desk.settings.alerts.model_copy(update={"allow_private": False})}
+def test_a_private_address_is_not_connected_to_unless_it_is_allowed(local: Desk, receiver: Receiver) -> None:
+    settings = local.settings.model_copy(
+        update={"alerts": local.settings.alerts.model_copy(update={"allow_private": False})}
     )
-    alert = desk.add(receiver.url.replace("http:", "https:"))
-    desk.papers.report()
-    assert run_notifier(desk.store, settings, once=True).failed == 1
-    (delivery,) = desk.deliveries(alert)
+    alert = local.add(receiver.url.replace("http:", "https:"))
+    local.papers.report()
+    assert run_notifier(local.store, settings, once=True).failed == 1
+    (delivery,) = local.deliveries(alert)
     assert delivery.error and "alerts.allow_private" in delivery.error and "hunter2" not in delivery.error
     assert receiver.got == []
 
@@ -329,18 +329,18 @@ def test_a_sample_can_be_sent_and_nothing_is_noted(desk: Desk, receiver: Receive
 
 
 def test_one_alert_that_cannot_be_looked_at_stops_no_other(
-    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    local: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.add(receiver.url, name="a", filter=IncidentFilter(types=("ASSAULT",)))
-    desk.add(receiver.url, name="b")
-    real = desk.store.incidents
+    local.add(receiver.url, name="a", filter=IncidentFilter(types=("ASSAULT",)))
+    local.add(receiver.url, name="b")
+    real = local.store.incidents
 
     def incidents(wanted: IncidentFilter, limit: int | None = None) -> Any:
         if wanted.types:
             raise ValueError("a defect")
         return real(wanted, limit)
 
-    monkeypatch.setattr(desk.store, "incidents", incidents)
-    desk.papers.report()
-    assert desk.notify().sent == 1
+    monkeypatch.setattr(local.store, "incidents", incidents)
+    local.papers.report()
+    assert local.notify().sent == 1
     assert receiver.got[0].told["alert"] == "b"
