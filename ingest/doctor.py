@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from zlib import crc32
@@ -32,6 +32,8 @@ _LOW_DISK = 500_000_000
 _COMPARED = 200_000
 # Seconds by which our clock and the database server's may differ: with both we compare times of events.
 _SKEW = 5.0
+# How long after an incident has changed a notifier must have looked; it may note so up to a minute late.
+_NOTIFIED = timedelta(minutes=3)
 _SENTENCE = "Rebels shelled the town of Goma on Friday, killing at least 12 civilians, officials said."
 
 
@@ -71,6 +73,11 @@ def examine(load: Callable[[], Settings], *, full: bool = False) -> Iterator[Fin
         except (ConflictwireError, OSError) as error:
             yield _failed("store", error, "start the database, or correct `store` in the settings")
         yield from _feeds(settings, store)
+        if store is not None:
+            try:
+                yield from _alerts(settings, store)
+            except ConflictwireError as error:
+                yield _failed("alerts", error, "see the findings above")
         try:
             broker = open_broker(settings)
             missing = yield from _broker(broker, settings)
@@ -189,6 +196,48 @@ def _feeds(settings: Settings, store: Store | None) -> Iterator[Finding]:
         )
     else:
         yield Finding("feeds", "ok", f"{len(feeds)} enabled, {len(known)} read so far, none failing")
+
+
+def _alerts(settings: Settings, store: Store) -> Iterator[Finding]:
+    alerts = store.alerts.all()
+    if not alerts:
+        return
+    if any(alert.channel == "email" and not alert.paused for alert in alerts):
+        from ingest.alerts.mail import connect
+
+        smtp = settings.smtp
+        try:
+            connect(smtp).close()
+            yield Finding("mail", "ok", f"{smtp.host}:{smtp.port} answers and lets us in")
+        except (ConflictwireError, OSError) as error:
+            yield _failed("mail", error, "correct `smtp` in the settings; docs/alerts.md explains it")
+    now = datetime.now(UTC)
+    behind = store.settled(now - _NOTIFIED)
+    waiting = {each.alert_id: each for each in store.alerts.waiting()}
+    troubles = 0
+    for alert in alerts:
+        found = waiting.get(alert.alert_id)
+        advice = f"conflictwire alerts show {alert.name}"
+        if alert.paused:
+            yield Finding(
+                "alerts", "warn", f"{alert.name} is paused: {alert.paused}", f"conflictwire alerts resume {alert.name}"
+            )
+        elif found and found.error:
+            yield Finding("alerts", "warn", f"{alert.name}: {found.number} messages wait: {found.error}", advice)
+        elif (alert.due is None or alert.due < now - _NOTIFIED) and _unseen(store, alert.position, behind):
+            says = f"{alert.name}: nobody looks at what has become known since {alert.position:%Y-%m-%d %H:%M} UTC"
+            yield Finding("alerts", "warn", says, "start `conflictwire notify`, or `conflictwire run`")
+        else:
+            continue
+        troubles += 1
+    if not troubles:
+        yield Finding("alerts", "ok", f"{len(alerts)}, none failing")
+
+
+def _unseen(store: Store, position: datetime, until: datetime) -> bool:
+    """Whether an incident has changed between the two times."""
+    with closing(store.incident_changes(position, until)) as changes:
+        return next(changes, None) is not None
 
 
 def _broker(broker: Broker, settings: Settings) -> Generator[Finding, None, bool]:

@@ -10,6 +10,7 @@ import os
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ingest.feeds.catalog import Feed
     from ingest.feeds.pull import PullResult
     from ingest.incidents import KeptBatch
-    from ingest.storage import FeedState
+    from ingest.storage import Alert, FeedState, Waiting
     from ingest.worker import Batch
 
 SEAT = "_CONFLICTWIRE_SEAT"
@@ -103,6 +104,26 @@ OPEN = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livesum",
 )
+DELIVERIES = Counter(
+    "conflictwire_alert_deliveries",
+    "Attempts to send messages of alerts, by what came of them.",
+    ["channel", "result"],
+    registry=REGISTRY,
+)
+DELIVERIES_WAITING = Gauge(
+    "conflictwire_alert_deliveries_waiting",
+    "Messages of alerts that wait to be sent.",
+    ["channel"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
+DELIVERIES_OLDEST = Gauge(
+    "conflictwire_alert_oldest_waiting_seconds",
+    "Age of the message that waits for longest.",
+    ["channel"],
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
 LAG = Gauge("conflictwire_consumer_lag", "Records the group has yet to read.", ["topic", "partition"], registry=WATCHED)
 KEEPER_LAG = Gauge(
     "conflictwire_keeper_lag", "Events that the keeper of incidents has yet to read.", ["partition"], registry=WATCHED
@@ -156,6 +177,20 @@ def watch_open(statuses: Tally[str]) -> None:
     """Set how many incidents of each status are open."""
     for status in ("single_source", "corroborated", "contradicted"):
         OPEN.labels(status).set(statuses[status])
+
+
+def watch_deliveries(alerts: Iterable[Alert], waiting: Iterable[Waiting], now: datetime) -> None:
+    """Set how many messages of each channel wait, and for how long."""
+    channels = {alert.alert_id: alert.channel for alert in alerts}
+    numbers: Tally[str] = Tally()
+    ages: dict[str, float] = {}
+    for each in waiting:
+        if channel := channels.get(each.alert_id):
+            numbers[channel] += each.number
+            ages[channel] = max(ages.get(channel, 0.0), (now - each.oldest).total_seconds())
+    for name in ("webhook", "email"):
+        DELIVERIES_WAITING.labels(name).set(numbers[name])
+        DELIVERIES_OLDEST.labels(name).set(ages.get(name, 0.0))
 
 
 def pulled(result: PullResult) -> None:

@@ -1,7 +1,7 @@
 """Everything in one process: due feeds are pulled while what they brought is coded, stored and published.
 
-The puller runs in the event loop of the main thread, the worker and the keeper of incidents in threads of their own; all are
-the ones that also run as processes apart, on whatever broker and store the settings name.
+The puller runs in the event loop of the main thread, the worker, the keeper of incidents and the notifier in threads of
+their own; all are the ones that also run as processes apart, on whatever broker and store the settings name.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ingest import metrics
+from ingest.alerts.notify import run_notifier
 from ingest.errors import CatalogError, ServerUnreachable
 from ingest.feeds.catalog import Feed
 from ingest.feeds.pull import PullResult, pull_feeds
@@ -128,7 +129,8 @@ class Run:
     """One run of everything, with what it tells as it goes: the callbacks come from two threads.
 
     `load_feeds` is asked before each round of pulls. With `once` it ends when the due feeds are pulled, every article
-    is coded and the incidents are kept, else when `stop` is set; the write and the batch under way are finished first.
+    is coded, the incidents are kept and alerts told, else when `stop` is set; the write and the batch under way are
+    finished first.
     """
 
     broker: Broker
@@ -149,34 +151,32 @@ class Run:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
-        pulled, coded = threading.Event(), threading.Event()
-        with ThreadPoolExecutor(2, "worker") as executor:
+        pulled, coded, kept = threading.Event(), threading.Event(), threading.Event()
+        with ThreadPoolExecutor(3, "worker") as executor:
             loop = asyncio.get_running_loop()
             worker = loop.run_in_executor(executor, self._work, pulled)
             keeper = loop.run_in_executor(executor, self._keep, coded)
+            notifier = loop.run_in_executor(executor, self._notify, kept)
             puller = asyncio.ensure_future(self._pull())
             try:
-                await self._attend(puller, worker, keeper, pulled, coded)
+                await self._attend(puller, [(worker, coded), (keeper, kept), (notifier, threading.Event())], pulled)
             except BaseException:
-                self.stop.set()
-                pulled.set()
-                coded.set()
+                for event in (self.stop, pulled, coded, kept):
+                    event.set()
                 raise
-        worker.result()
-        keeper.result()
+        for future in (worker, keeper, notifier):
+            future.result()
         if not puller.cancelled():
             puller.result()
 
     async def _attend(
         self,
         puller: asyncio.Future[None],
-        worker: asyncio.Future[None],
-        keeper: asyncio.Future[None],
+        others: Sequence[tuple[asyncio.Future[None], threading.Event]],
         pulled: threading.Event,
-        coded: threading.Event,
     ) -> None:
-        """Wait for all, and end all where one fails or somebody stops the run."""
-        pending = {puller, worker, keeper}
+        """Wait for all, and end all where one fails or somebody stops the run; each event tells that one is done."""
+        pending = {puller, *(future for future, _ in others)}
         while pending:
             done, pending = await asyncio.wait(pending, timeout=_TICK, return_when=asyncio.FIRST_COMPLETED)
             self.on_tick()
@@ -186,8 +186,9 @@ class Run:
                 if not pulled.is_set():
                     puller.cancel()
                 pulled.set()
-            if self.stop.is_set() or worker.done():
-                coded.set()
+            for future, ended in others:
+                if self.stop.is_set() or future.done():
+                    ended.set()
 
     async def _pull(self) -> None:
         producer = self.broker.producer()
@@ -227,3 +228,8 @@ class Run:
         run_keeper(self.broker, self.store, self.settings, stop=coded)
         if self.once:
             run_keeper(self.broker, self.store, self.settings, once=True, stop=self.stop)
+
+    def _notify(self, kept: threading.Event) -> None:
+        run_notifier(self.store, self.settings, stop=kept)
+        if self.once:
+            run_notifier(self.store, self.settings, once=True, stop=self.stop)

@@ -173,6 +173,49 @@ class Api(_Section):
     """Clients of the live stream at once."""
 
 
+class Alerts(_Section):
+    """How alerts are sent. See docs/alerts.md."""
+
+    allow_private: bool = False
+    """Whether webhooks may lie on private and loopback addresses, and there be spoken to without TLS."""
+    timeout: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Seconds for one attempt to reach a webhook, its answer included."""
+
+
+class Smtp(_Section):
+    """The mail server that alerts are sent through. See docs/alerts.md."""
+
+    host: str | None = None
+    """Its name; no e-mail is sent if not set."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    """587 for STARTTLS, 465 for TLS from the start."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` for a server on this machine only: with a password it is refused for any other."""
+    user: str | None = None
+    """Who logs in; nobody if not set."""
+    password: SecretStr | None = None
+    """Its password; never printed."""
+    password_file: Path | None = None
+    """A file that holds it."""
+    sender: str = "conflictwire@localhost"
+    """The address that mails come from."""
+    timeout: Annotated[float, Field(gt=0, le=60)] = 20.0
+    """Seconds that the server may take for one answer."""
+
+    @model_validator(mode="after")
+    def _not_in_the_clear(self) -> Smtp:
+        if self.user and self.security == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("security none would send the password in the clear: set starttls or tls")
+        return self
+
+    @property
+    def secret(self) -> str:
+        """The password, from the environment or its file."""
+        if self.password_file is not None:
+            return self.password_file.read_text(encoding="utf-8").strip()
+        return self.password.get_secret_value() if self.password else ""
+
+
 class Settings(BaseSettings):
     """Every setting, with its default. See docs/settings.md."""
 
@@ -213,6 +256,8 @@ class Settings(BaseSettings):
     retention: Retention = Retention()
     metrics: Metrics = Metrics()
     api: Api = Api()
+    alerts: Alerts = Alerts()
+    smtp: Smtp = Smtp()
 
     @classmethod
     def settings_customise_sources(

@@ -29,6 +29,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from ingest.alerts.atom import ENTRIES, MEDIA_TYPE, Entry, feed
+from ingest.alerts.recall import shown
 from ingest.api.answers import counts, points
 from ingest.api.columns import Columns, Place, Rows, microseconds, moment
 from ingest.api.desk import Desk, Unready
@@ -55,7 +57,7 @@ from ingest.cli.values import REALIS
 from ingest.export.lines import csv_lines, geojson_lines
 from ingest.records import Article, EventRecord, IncidentRecord, format_time, parse_event
 from ingest.settings import Settings
-from ingest.storage import ArticleFilter, Store
+from ingest.storage import ArticleFilter, Item, Store
 from models.errors import ConflictwireError
 from models.ontology import TYPES, quad
 from models.resolve.gazetteer import country_names
@@ -395,6 +397,7 @@ def create_app(api: Api) -> App:
     _records(app, api)
     _totals(app, api)
     _stream(app, api)
+    _alerts(app, api)
     _health(app, api)
     if api.settings.api.page:
         _page(app)
@@ -700,6 +703,34 @@ def _stream(app: FastAPI, api: Api) -> None:
         wanted = query.wanted()
         wanted = replace(wanted, query=replace(wanted.query, as_of=None))
         return EventStream(api.hub, query.of, wanted, place, still)
+
+
+def _alerts(app: FastAPI, api: Api) -> None:
+    @app.get(
+        "/v1/alerts/{name}.atom",
+        response_class=Response,
+        responses=_answers("<feed xmlns='http://www.w3.org/2005/Atom'>...</feed>", MEDIA_TYPE, found=True),
+        tags=["alerts"],
+    )
+    def alert_feed(
+        request: Request,
+        name: Annotated[str, Field(min_length=1, max_length=63, pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")],
+        token: Annotated[str | None, Query(description="In place of a key: what `alerts add --feed` printed.")] = None,
+    ) -> Response:
+        """The Atom feed of an alert: an entry for each of the last hundred incidents that it told of, as it was told last."""
+        alert = api.store.alerts.get(name)
+        opened = "read" in request.state.scopes or (alert and alert.key_id == request.state.key_id)
+        if alert is None or alert.channel != "feed" or not opened:
+            raise _missing("feed of an alert", name)
+        told = api.store.alerts.told_last(alert.alert_id, ENTRIES)
+        shown_ = shown(api.store, [Item(each.incident_id, each.revision, each.change, each.why) for each in told])
+        by_id = {each.record.incident_id: each for each in shown_}
+        entries = [
+            Entry(by_id[each.incident_id], each.first, each.changed) for each in told if each.incident_id in by_id
+        ]
+        # Without the query, which may hold the token.
+        url = str(request.url.replace(query=""))
+        return _json(request, feed(alert, entries, url), MEDIA_TYPE)
 
 
 def _health(app: FastAPI, api: Api) -> None:

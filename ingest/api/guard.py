@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 
-from ingest.api.keys import id_of, opens
+from ingest.api.keys import FEED, id_of, opens
 from ingest.api.rates import Rates, whose
 from ingest.settings import Api
 from ingest.storage import ApiKey, Store
@@ -40,6 +42,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_FEED_PATH = re.compile(r"/v1/alerts/[^/]+\.atom")
 _HSTS = "max-age=31536000"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _KNOWN_FOR = 5.0  # seconds that a key counts as valid or revoked without asking the store again
@@ -116,7 +119,11 @@ class Guard:
             return
         now = time.monotonic()
         address = whose(scope["client"][0]) if scope.get("client") else ""
+        feed = _FEED_PATH.fullmatch(path) is not None
         given = _given(headers)
+        if given is None and feed:
+            # Readers of feeds can send no header.
+            given = QueryParams(scope["query_string"]).get("token")
         key = None
         if given is not None:
             if self._wrong.empty(address, now):
@@ -136,13 +143,20 @@ class Guard:
         if path.startswith("/v1/") and (given is not None or self._settings.keys_required):
             if key is None:
                 wrong = "no such key" if given is not None else "a key is needed: Authorization: Bearer KEY"
-                await refuse(send, 401, wrong, {"WWW-Authenticate": "Bearer"})
+                asked = 'Basic realm="Conflictwire: the key as password", charset="UTF-8"' if feed else "Bearer"
+                await refuse(send, 401, wrong, {"WWW-Authenticate": asked})
                 return
             self._keys.used(key)
         scope.setdefault("state", {})
         scope["state"]["key"] = given
+        scope["state"]["key_id"] = key and key.key_id
         scope["state"]["scopes"] = key.scopes if key else () if self._settings.keys_required else ("read", "full_text")
-        if path.startswith("/v1/") and "read" not in scope["state"]["scopes"]:
+        # Which feed a key of that scope opens is for the route to see.
+        if (
+            path.startswith("/v1/")
+            and "read" not in scope["state"]["scopes"]
+            and not (feed and FEED in scope["state"]["scopes"])
+        ):
             await refuse(send, 403, "this key may not read")
             return
         await self._app(scope, receive, send)
@@ -157,6 +171,11 @@ def _given(headers: Headers) -> str | None:
     kind, _, key = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return key.strip()
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(key.strip(), validate=True).decode().partition(":")[2]
+        except ValueError:
+            return ""
     return headers.get("x-api-key")
 
 

@@ -19,6 +19,8 @@ SCOPES = {
     "read": "everything but the articles' texts",
     "full_text": "the articles' texts too, where the setting api.full_text lets them out",
 }
+FEED = "feed"
+"""The scope of the keys that alerts make for their feeds; such a key opens nothing else."""
 _KEY = re.compile(r"cw_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 

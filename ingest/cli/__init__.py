@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from ingest.cli import about, coding, dead, feeds, incidents, pipeline, reading, report, serving
+from ingest.cli import about, alerts, coding, dead, feeds, incidents, pipeline, reading, report, serving
 from ingest.cli.common import Session, drop_stdout
 from models.errors import ConflictwireError
 
@@ -25,7 +25,7 @@ __all__ = ["app", "main"]
 
 _PLUGINS = "conflictwire.commands"
 # Those that run for long under somebody's supervision tell what they do; the others speak up when something is wrong.
-_SERVICES = frozenset({"worker", "keep", "pull", "serve", "flows"})
+_SERVICES = frozenset({"worker", "keep", "notify", "pull", "serve", "flows"})
 
 
 def hoist(arguments: Sequence[str], takes_value: Mapping[str, bool]) -> list[str]:
@@ -172,6 +172,7 @@ app.add_typer(feeds.app, name="feeds")
 app.command()(pipeline.pull)
 app.command()(pipeline.worker)
 app.command()(pipeline.keep)
+app.command()(alerts.notify)
 app.command()(reading.tail)
 app.command()(coding.code)
 app.command()(reading.events)
@@ -181,6 +182,7 @@ app.command()(reading.export)
 app.command()(report.report)
 app.command()(serving.serve)
 app.add_typer(serving.app, name="keys")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(dead.app, name="dead")
 app.command()(pipeline.recode)
 app.command()(coding.evaluate)

@@ -31,11 +31,62 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ingest.records import EventRecord, IncidentRecord
+    from ingest.storage import IncidentFilter
     from models.incidents.record import Casualties, Persons, Supported
 
 _TABLE_ROWS = 50
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        help=f"Only {', '.join(INCIDENT_STATUSES[:-1])} or {INCIDENT_STATUSES[-1]} ones; may be repeated.",
+        autocompletion=lambda incomplete: [name for name in INCIDENT_STATUSES if name.startswith(incomplete)],
+    ),
+]
+MinSourcesOption = Annotated[
+    int | None, typer.Option("--min-sources", min=1, metavar="N", help="Only of so many independent sources.")
+]
+ActorOption = Annotated[
+    str | None, typer.Option("--actor", metavar="TEXT", help="Only with this in the name of an actor or recipient.")
+]
+SourceOption = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="NAME", help="Only told by this feed or publisher; may be repeated."),
+]
+LanguageOption = Annotated[
+    list[str] | None,
+    typer.Option("--language", metavar="CODE", help="Only told in this language, such as en; may be repeated."),
+]
+BoxOption = Annotated[str | None, typer.Option("--bbox", metavar="W,S,E,N", help="Only in this box of degrees.")]
+
+
+def wanted_incidents(
+    types: Sequence[str] | None,
+    countries: Sequence[str] | None,
+    statuses: Sequence[str] | None,
+    min_sources: int | None,
+    actor: str | None,
+    sources: Sequence[str] | None,
+    languages: Sequence[str] | None,
+    bbox: str | None,
+) -> IncidentFilter:
+    """The filters of incidents that bear no time, checked. Raises typer.BadParameter."""
+    from ingest.storage import IncidentFilter
+
+    return IncidentFilter(
+        types=tuple(checked(parse_type, name) for name in types or ()),
+        countries=tuple(checked(parse_country, code) for code in countries or ()),
+        statuses=tuple(checked(parse_status, name) for name in statuses or ()),
+        actor=actor,
+        languages=tuple(languages or ()),
+        sources=tuple(sources or ()),
+        min_sources=min_sources,
+        bbox=None if bbox is None else checked(parse_box, bbox),
+    )
 
 
 @app.callback(invoke_without_command=True)
@@ -43,30 +94,12 @@ def incidents(
     ctx: typer.Context,
     type: TypeOption = None,
     country: CountryOption = None,
-    status: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--status",
-            metavar="STATUS",
-            help=f"Only {', '.join(INCIDENT_STATUSES[:-1])} or {INCIDENT_STATUSES[-1]} ones; may be repeated.",
-            autocompletion=lambda incomplete: [name for name in INCIDENT_STATUSES if name.startswith(incomplete)],
-        ),
-    ] = None,
-    min_sources: Annotated[
-        int | None, typer.Option("--min-sources", min=1, metavar="N", help="Only of so many independent sources.")
-    ] = None,
-    actor: Annotated[
-        str | None, typer.Option("--actor", metavar="TEXT", help="Only with this in the name of an actor or recipient.")
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option("--source", metavar="NAME", help="Only told by this feed or publisher; may be repeated."),
-    ] = None,
-    language: Annotated[
-        list[str] | None,
-        typer.Option("--language", metavar="CODE", help="Only told in this language, such as en; may be repeated."),
-    ] = None,
-    bbox: Annotated[str | None, typer.Option("--bbox", metavar="W,S,E,N", help="Only in this box of degrees.")] = None,
+    status: StatusOption = None,
+    min_sources: MinSourcesOption = None,
+    actor: ActorOption = None,
+    source: SourceOption = None,
+    language: LanguageOption = None,
+    bbox: BoxOption = None,
     since: Annotated[
         str | None,
         typer.Option(
@@ -96,22 +129,14 @@ def incidents(
     if ctx.invoked_subcommand is not None:
         return
     from ingest.render import add_row, new_table, safe_json, short_time
-    from ingest.storage import IncidentFilter
 
     session = session_of(ctx)
-    wanted = IncidentFilter(
-        types=tuple(checked(parse_type, name) for name in type or ()),
-        countries=tuple(checked(parse_country, code) for code in country or ()),
-        statuses=tuple(checked(parse_status, name) for name in status or ()),
-        actor=actor,
-        languages=tuple(language or ()),
-        sources=tuple(source or ()),
-        min_sources=min_sources,
+    wanted = replace(
+        wanted_incidents(type, country, status, min_sources, actor, source, language, bbox),
         since=check_when(since),
         until=check_when(until),
         happened_since=wanted_day(happened_since),
         happened_until=wanted_day(happened_until),
-        bbox=None if bbox is None else checked(parse_box, bbox),
         as_of=past(as_of),
     )
     with session.store() as store:

@@ -50,7 +50,7 @@ def run(
     profile: ProfileOption = None,
     metrics_port: MetricsPortOption = None,
 ) -> None:
-    """Pull due feeds, code what is new, show the events, and keep the incidents that they report.
+    """Pull due feeds, code what is new, show the events, keep the incidents that they report, and send alerts.
 
     All of it in this process until Ctrl-C, with the embedded broker and SQLite unless the settings name servers.
 

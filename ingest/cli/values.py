@@ -30,14 +30,34 @@ def parse_when(text: str, now: datetime) -> datetime:
         if word.lower() == "yesterday":
             return midnight - timedelta(days=1)
         if _AGO.fullmatch(word.lower()):
-            spans = re.findall(r"(\d+)([smhdw])", word.lower())
-            return now.astimezone(UTC) - sum((timedelta(**{_UNITS[u]: int(n)}) for n, u in spans), timedelta())
+            return now.astimezone(UTC) - parse_span(word)
         moment = datetime.fromisoformat(word)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is no time: give 2026-11-24, 2026-11-24T01:50:11Z, today, yesterday, or how long ago as 2h or 3d"
         ) from None
+
+
+def parse_span(text: str) -> timedelta:
+    """The span meant: `90s`, `30m`, `2h`, `1d12h`, `1w`."""
+    word = text.strip().lower()
+    if not _AGO.fullmatch(word):
+        raise ValueError(f"{text!r} is no span: give one such as 30m, 1h or 1d")
+    spans = re.findall(r"(\d+)([smhdw])", word)
+    try:
+        return sum((timedelta(**{_UNITS[u]: int(n)}) for n, u in spans), timedelta())
+    except OverflowError:
+        raise ValueError(f"{text!r} is too long a span") from None
+
+
+def format_span(seconds: float) -> str:
+    """The reverse of `parse_span`, of whole seconds."""
+    shown, left = "", int(seconds)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, size)
+        shown += f"{number}{unit}" if number else ""
+    return shown or "0s"
 
 
 def parse_country(text: str) -> str:

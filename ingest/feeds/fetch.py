@@ -82,6 +82,15 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Posted:
+    """The answer to what was sent, and the beginning of its body, fit to be shown; `retry_after` in seconds, if asked for."""
+
+    status: int
+    says: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Ask:
     """What is asked of a URL, the same for each hop. A body longer than `limit` bytes is refused, or cut if `cut`."""
 
@@ -212,6 +221,31 @@ class Fetcher:
             headers["If-Modified-Since"] = last_modified
         limit = self._limits.max_bytes if max_bytes is None else min(max_bytes, self._limits.max_bytes)
         return await self._follow(url, _Ask(headers, limit, only_types), robots)
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str], max_bytes: int) -> Posted:
+        """Send `body` to `url`; the answer, whatever its status. No redirect is followed, `max_bytes` of a body are read.
+
+        Errors name the host only, as the rest of such a URL is often a secret. Raises FetchError.
+        """
+        target = _web_url(url, "protocol")
+        where = str(target.origin())
+        asked = headers | {"Accept": "*/*", "Accept-Encoding": "identity"}
+        try:
+            async with (
+                asyncio.timeout(self._limits.timeout),
+                self._session.post(target, data=body, headers=asked, allow_redirects=False) as response,
+            ):
+                said = b""
+                async for chunk in response.content.iter_any():
+                    said += chunk
+                    if len(said) >= max_bytes:
+                        break
+                wait = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+                return Posted(response.status, _word(" ".join(said[:max_bytes].decode(errors="replace").split())), wait)
+        except TimeoutError as error:
+            raise FetchError("timeout", f"{where}: no complete answer within {self._limits.timeout:g} s") from error
+        except (aiohttp.ClientError, ValueError, UnicodeError, OSError) as error:
+            raise _explained(where, error) from error
 
     async def allowed(self, url: str) -> bool:
         """Whether the site's robots.txt, fetched if it is not known, lets us fetch `url`.

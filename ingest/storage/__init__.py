@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ingest.storage.alerts import Alert, AlertStore, Delivery, Item, Told, Waiting
 from ingest.storage.incidents import IncidentRow, KeeperLock, KeeperState, Kept, KeptEvent, Place
 from ingest.storage.store import Store
 from ingest.storage.values import (
@@ -22,15 +23,19 @@ from ingest.storage.values import (
 )
 
 __all__ = [
+    "Alert",
+    "AlertStore",
     "Answer",
     "ApiKey",
     "ArticleFilter",
     "Coding",
     "Counts",
+    "Delivery",
     "EventFilter",
     "FeedState",
     "IncidentFilter",
     "IncidentRow",
+    "Item",
     "KeeperLock",
     "KeeperState",
     "Kept",
@@ -40,4 +45,6 @@ __all__ = [
     "Position",
     "Store",
     "StoreCheck",
+    "Told",
+    "Waiting",
 ]

@@ -14,6 +14,7 @@ from ingest.errors import StoreUnavailable
 from ingest.records import Article, EventRecord, IncidentRecord
 from ingest.settings import describe_url
 from ingest.storage import incidents, queries, reading, reporting, times
+from ingest.storage.alerts import AlertStore
 from ingest.storage.connect import Conflict, open_engine, transaction
 from ingest.storage.decide import decide
 from ingest.storage.incidents import IncidentRow, KeeperLock, KeeperState, Kept, KeptEvent
@@ -475,6 +476,11 @@ class Store:
         """Write down that a key was used: all that the role conflictwire_reader may write."""
         with self._writing() as connection:
             reading.use_key(connection, key_id, now)
+
+    @property
+    def alerts(self) -> AlertStore:
+        """The tables of alerts."""
+        return AlertStore(self._engine, self._shown)
 
     def close(self) -> None:
         """Close every connection."""

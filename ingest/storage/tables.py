@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ingest.storage.values import as_utc
 
 # The revision (migrations/versions) that this code is written for.
-HEAD = "0011"
+HEAD = "0012"
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
