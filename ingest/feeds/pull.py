@@ -41,7 +41,7 @@ from ingest.log import printable
 from ingest.records import Article
 from ingest.settings import Settings
 from ingest.storage import FeedState, Known, Store
-from ingest.storage.syndication import Kept
+from ingest.storage.syndication import Print
 from ingest.storage.values import Alias
 
 log = logging.getLogger(__name__)
@@ -397,7 +397,7 @@ class _Batch:
     after: FeedState | None = None
     aliases: Sequence[Alias] = ()
     trace: Headers = ()
-    prints: Sequence[Kept] | None = None
+    prints: Sequence[Print] | None = None
 
     @property
     def size(self) -> int:

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.records import Article
-from ingest.storage.syndication import Kept
+from ingest.storage.syndication import Print
 
 _Hashes = NDArray[np.uint64]
 
@@ -476,15 +476,15 @@ class Syndicator:
     store has under the batch's keys (`ingest.storage.syndication.read_syndicated`), and writes `made` back.
     """
 
-    def __init__(self, kept: Iterable[Kept] = ()) -> None:
-        self._kept: dict[str, Kept] = {}
+    def __init__(self, kept: Iterable[Print] = ()) -> None:
+        self._kept: dict[str, Print] = {}
         self._by_key: dict[int, list[str]] = {}
-        self.made: list[Kept] = []
+        self.made: list[Print] = []
         """What is to be remembered of the articles assigned, in their order."""
         for each in kept:
             self._add(each)
 
-    def _add(self, each: Kept) -> None:
+    def _add(self, each: Print) -> None:
         self._kept[each.article_id] = each
         for key in each.keys:
             self._by_key.setdefault(key, []).append(each.article_id)
@@ -521,7 +521,7 @@ class Syndicator:
                 best, group = likeness.alike, other.syndication_id
         writer = new.origin or origins.get(group)
         stands_for_itself = best < VERY_ALIKE or (new.origin is not None and group not in origins)
-        kept = Kept(article.article_id, group, writer, new.publisher, seen)
+        kept = Print(article.article_id, group, writer, new.publisher, seen)
         self._add(replace(kept, keys=tuple(keys), sketch=sketch) if stands_for_itself and keys else kept)
         self.made.append(self._kept[article.article_id])
         return Syndication(group, writer)

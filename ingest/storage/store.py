@@ -20,8 +20,7 @@ from ingest.storage.decide import decide
 from ingest.storage.incidents import IncidentRow, KeeperLock, KeeperState, Kept, KeptEvent
 from ingest.storage.migrate import schema_version, upgrade
 from ingest.storage.partitions import AHEAD, make_partitions, month_of, months_from
-from ingest.storage.syndication import Kept as Print
-from ingest.storage.syndication import read_syndicated, write_syndicated
+from ingest.storage.syndication import Print, read_syndicated, write_syndicated
 from ingest.storage.tables import feed_states
 from ingest.storage.values import (
     Alias,

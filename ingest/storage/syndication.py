@@ -51,7 +51,7 @@ syndication_keys = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Print:
     """What is kept of an article: its group, who wrote it if that is known, and a sketch of its text.
 
     `keys` (32 bits each) are those it is found by, `sketch` what it is compared by; both are empty where others of its
@@ -67,7 +67,7 @@ class Kept:
     sketch: bytes = b""
 
 
-def read_syndicated(connection: sa.Connection, article_ids: Iterable[str], keys: Iterable[int]) -> list[Kept]:
+def read_syndicated(connection: sa.Connection, article_ids: Iterable[str], keys: Iterable[int]) -> list[Print]:
     """What is kept of the articles, and of all that have one of `keys`, in the order in which they came.
 
     Of the latter, `keys` are those of the question, not all of the article's.
@@ -83,7 +83,7 @@ def read_syndicated(connection: sa.Connection, article_ids: Iterable[str], keys:
             for row in connection.execute(_select_syndicated(dialect, column), {"listed": sorted(values)}):
                 rows[row.number] = row
     return [
-        Kept(
+        Print(
             row.article_id,
             row.syndication_id,
             row.origin,
@@ -98,7 +98,7 @@ def read_syndicated(connection: sa.Connection, article_ids: Iterable[str], keys:
 
 def write_syndicated(
     connection: sa.Connection,
-    made: Sequence[Kept],
+    made: Sequence[Print],
     now: datetime,
     kept_for: timedelta = KEPT_FOR,
     kept_at_most: int = KEPT_AT_MOST,
@@ -129,7 +129,7 @@ def write_syndicated(
     _expire(connection, now - kept_for, max(numbers.values()) - kept_at_most, _EXPIRED_AT_ONCE * len(new))
 
 
-def _numbers(connection: sa.Connection, made: Iterable[Kept]) -> dict[str, int]:
+def _numbers(connection: sa.Connection, made: Iterable[Print]) -> dict[str, int]:
     """The numbers of those that are remembered."""
     names = sorted({each.article_id for each in made})
     if not names:

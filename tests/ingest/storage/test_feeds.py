@@ -115,7 +115,7 @@ MEMORIES = """
 import random
 import ingest.storage.store
 from datetime import timedelta
-from ingest.storage.syndication import Kept
+from ingest.storage.syndication import Print
 from ingest.storage.values import Alias
 
 ingest.storage.store._ATTEMPTS = 1  # what has to be done again shows
@@ -126,7 +126,7 @@ for turn in range(12):
     store.remember(
         [Known(each, turn + 1, name, name) for each in some],
         [FeedState(each, pulls=turn) for each in some],
-        [Kept(each, each, None, name, NOON, (1, 2, 3), bytes([0, 0, 1])) for each in some],
+        [Print(each, each, None, name, NOON, (1, 2, 3), bytes([0, 0, 1])) for each in some],
         [Alias(f"alias {each}", each, name) for each in some],
     )
     keys = [f"alias {each}" for each in random.sample(names, 40)]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ingest.feeds.syndication import Syndicator, prepare, read
 from ingest.storage.connect import open_engine, transaction
 from ingest.storage.syndication import (
-    Kept,
+    Print,
     metadata,
     read_syndicated,
     syndicated,
@@ -37,18 +37,18 @@ def engine(store_url: str) -> Iterator[sa.Engine]:
     made.dispose()
 
 
-def kept(name: str, *keys: int, day: float = 0, **fields: object) -> Kept:
+def kept(name: str, *keys: int, day: float = 0, **fields: object) -> Print:
     sketch = bytes([len(keys), 0, 1]) + b"".join(key.to_bytes(4, "little") for key in keys)
-    given = Kept(name, name, None, "publisher", NOON + timedelta(days=day), keys, sketch)
+    given = Print(name, name, None, "publisher", NOON + timedelta(days=day), keys, sketch)
     return replace(given, **fields)  # type: ignore[arg-type]
 
 
-def write(engine: sa.Engine, *made: Kept, day: float = 0, kept_at_most: int = 1_000) -> None:
+def write(engine: sa.Engine, *made: Print, day: float = 0, kept_at_most: int = 1_000) -> None:
     with transaction(engine, "test", write=True) as connection:
         write_syndicated(connection, made, NOON + timedelta(days=day), timedelta(days=7), kept_at_most)
 
 
-def found(engine: sa.Engine, *keys: int, names: tuple[str, ...] = ()) -> list[Kept]:
+def found(engine: sa.Engine, *keys: int, names: tuple[str, ...] = ()) -> list[Print]:
     with transaction(engine, "test") as connection:
         return read_syndicated(connection, names, keys)
 
