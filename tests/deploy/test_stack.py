@@ -101,6 +101,26 @@ def test_doctor_finds_store_and_topic_in_agreement(stack: Stack) -> None:
     assert "PostgreSQL" in report
 
 
+def test_the_api_tells_the_keepers_incidents_to_who_has_a_key(stack: Stack) -> None:
+    stack.up("keeper")
+    made = stack.containers["keeper-1"].exec("conflictwire", "keys", "add", "desk")
+    assert made.returncode == 0, made.stderr
+    stack.up("api")
+    asking = (
+        "import sys, urllib.request as r\n"
+        "q = r.Request('http://127.0.0.1:8080/v1/incidents', headers={'X-API-Key': sys.argv[1]})\n"
+        "print(r.build_opener(r.ProxyHandler({})).open(q).read().decode())"
+    )
+
+    def ask(key: str) -> str:
+        answer = stack.containers["api-1"].exec(sys.executable if not IMAGE_ROOT else "python", "-c", asking, key)
+        return answer.stdout + answer.stderr
+
+    found = eventually(lambda: json.loads(ask(made.stdout.strip()))["items"], "an incident", 120)
+    assert found[0]["reports"]
+    assert "401" in ask("cw_none")
+
+
 def test_our_services_run_as_a_user_without_rights_on_a_root_that_cannot_be_written(stack: Stack) -> None:
     for name in ("worker-1", "worker-2", "puller-1", "prefect-server-1"):
         container = stack.containers[name]
