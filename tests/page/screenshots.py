@@ -72,10 +72,10 @@ def most_told(client: httpx.Client, **filters: str | int) -> str:
 
 
 def picture_report(browser: Browser, data: Path, last: datetime, folder: Path) -> Iterator[Path]:
-    """Parts of the report of the last week, without the times at which it was made."""
+    """Parts of the report of the last thirty days, without the times at which it was made."""
     page_file = data / "report.html"
-    days = ("--from", f"{last - timedelta(days=6):%F}", "--to", f"{last + timedelta(days=1):%F}")
-    answer = call("report", "--data-dir", data, *days, "--type", "ASSAULT", "-o", page_file)
+    days = ("--from", f"{last - timedelta(days=29):%F}", "--to", f"{last + timedelta(days=1):%F}")
+    answer = call("report", "--data-dir", data, *days, "-o", page_file)
     if answer.code:
         raise SystemExit(answer.err)
     context = browser.new_context(viewport={"width": 1000, "height": 820}, color_scheme="light")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.report.usual import FEWEST, Usual, usual
@@ -50,9 +50,10 @@ def test_a_count_is_called_unusual_only_beyond_the_bounds() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7).map(float)), max_size=60),
+    st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7).map(float)), max_size=12),
     st.one_of(st.floats(1 / 7, 53), st.integers(0, 10**7).map(float)),
 )
+@settings(max_examples=50)
 def test_any_weeks_can_be_judged(weeks: list[tuple[int, float]], exposure: float) -> None:
     found = usual([count for count, _ in weeks], [size for _, size in weeks], exposure)
     if found is not None:
