@@ -301,7 +301,8 @@ def show(
     for delivery in deliveries:
         to = f" to {delivery.recipient}" if delivery.recipient else ""
         number = len(delivery.items) + delivery.more
-        head = f"message {short_time(delivery.created)}  {delivery.delivery_id}{to}  {number} incidents  "
+        incidents = f"{number} {'incident' if number == 1 else 'incidents'}"
+        head = f"message {short_time(delivery.created)}  {delivery.delivery_id}{to}  {incidents}  "
         tries = f"{delivery.attempts} {'try' if delivery.attempts == 1 else 'tries'}"
         due = f"waiting, next try {short_time(delivery.due)}" if delivery.due else delivery.result or ""
         lines.append(f"{head}{due.replace('_', ' ')}, {tries}" + (f": {delivery.error}" if delivery.error else ""))

@@ -33,14 +33,20 @@ def done(folder: Path, *arguments: str, environment: dict[str, str] | None = Non
     return answer
 
 
-def test_an_alert_can_be_added_shown_paused_resumed_and_removed(tmp_path: Path, receiver: Receiver) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that tests leave without alerts."""
+    return tmp_path_factory.mktemp("cli")
+
+
+def test_an_alert_can_be_added_shown_paused_resumed_and_removed(folder: Path, receiver: Receiver) -> None:
     filters = ["--type", "assault", "--country", "sdn", "--min-sources", "2", "--actor", "army", "--bbox", "21,8,39,23"]
-    added = done(tmp_path, "add", "sudan", *filters, "--webhook", receiver.url, "--every", "1d12h", environment=PRIVATE)
+    added = done(folder, "add", "sudan", *filters, "--webhook", receiver.url, "--every", "1d12h", environment=PRIVATE)
     (secret,) = added.lines
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", secret)
-    mailed = done(tmp_path, "add", "night", "--email", "a@example.org", "--email", "b@example.org", environment=MAIL)
+    mailed = done(folder, "add", "night", "--email", "a@example.org", "--email", "b@example.org", environment=MAIL)
     assert mailed.out == ""
-    listed = [json.loads(line) for line in done(tmp_path, "list", "--format", "json").lines]
+    listed = [json.loads(line) for line in done(folder, "list", "--format", "json").lines]
     assert [each["name"] for each in listed] == ["night", "sudan"]
     assert listed[0]["target"] == "a@example.org b@example.org"
     assert listed[1]["filter"] == {
@@ -51,44 +57,45 @@ def test_an_alert_can_be_added_shown_paused_resumed_and_removed(tmp_path: Path, 
         "bbox": [21.0, 8.0, 39.0, 23.0],
     }
     assert (listed[1]["every"], listed[1]["paused"], listed[1]["waiting"]) == (129_600.0, None, 0)
-    table = done(tmp_path, "list").out
+    table = done(folder, "list").out
     assert "every 1d12h" in table and "at once" in table and "types ASSAULT; countries SDN" in table
-    done(tmp_path, "pause", "sudan")
-    assert "paused: by hand" in done(tmp_path, "list").out
-    done(tmp_path, "resume", "sudan")
-    assert "is not paused" in alerts(tmp_path, "resume", "sudan").err
-    shown = done(tmp_path, "show", "sudan").out + done(tmp_path, "show", "sudan", "--format", "json").out
+    done(folder, "pause", "sudan")
+    assert "paused: by hand" in done(folder, "list").out
+    done(folder, "resume", "sudan")
+    assert "is not paused" in alerts(folder, "resume", "sudan").err
+    shown = done(folder, "show", "sudan").out + done(folder, "show", "sudan", "--format", "json").out
     for text in (table, shown):
         assert secret not in text and "hunter2" not in text and "/hook" not in text
-    done(tmp_path, "remove", "sudan")
+    done(folder, "remove", "sudan")
     for command in ("show", "remove", "pause", "resume", "test"):
-        answer = alerts(tmp_path, command, "sudan")
+        answer = alerts(folder, command, "sudan")
         assert answer.code == 1 and "there is no alert 'sudan'" in answer.err
-    done(tmp_path, "remove", "night")
-    assert "no alerts" in done(tmp_path, "list").err
+    done(folder, "remove", "night")
+    assert "no alerts" in done(folder, "list").err
 
 
-def test_what_is_sent_and_what_fails_can_be_seen(tmp_path: Path, receiver: Receiver) -> None:
+def test_what_is_sent_and_what_fails_can_be_seen(folder: Path, tmp_path: Path, receiver: Receiver) -> None:
     secret = tmp_path / "secret"
     secret.write_text(SECRET + "\n")
-    added = done(tmp_path, "add", "desk", "--webhook", receiver.url, "--secret-file", str(secret), environment=PRIVATE)
+    added = done(folder, "add", "desk", "--webhook", receiver.url, "--secret-file", str(secret), environment=PRIVATE)
     assert added.out == ""
-    store = Store.open(f"sqlite:///{tmp_path / 'conflictwire.db'}")
+    store = Store.open(f"sqlite:///{folder / 'conflictwire.db'}")
     Papers(store).report()
     store.close()
-    tested = done(tmp_path, "test", "desk", environment=PRIVATE)
+    tested = done(folder, "test", "desk", environment=PRIVATE)
     assert tested.lines[0].endswith("/…: sent; " + receiver.url.partition("/hook")[0] + "/…: answered 200: ok")
     receiver.always.status = 503
-    tested = alerts(tmp_path, "test", "desk", environment=PRIVATE)
+    tested = alerts(folder, "test", "desk", environment=PRIVATE)
     assert tested.code == 1 and "not sent; " in tested.out and "answered 503" in tested.out
-    assert call("notify", "--once", "--data-dir", tmp_path, environment=PRIVATE).code == 0
-    assert "1 waiting: " in done(tmp_path, "list").out
-    lines = done(tmp_path, "show", "desk").lines
+    assert call("notify", "--once", "--data-dir", folder, environment=PRIVATE).code == 0
+    assert "1 waiting: " in done(folder, "list").out
+    lines = done(folder, "show", "desk").lines
     assert any(re.search(r"waiting, next try .*1 try: .*answered 503", line) for line in lines)
-    told = json.loads(done(tmp_path, "show", "desk", "--format", "json").out)
+    told = json.loads(done(folder, "show", "desk", "--format", "json").out)
     assert told["told"][0]["change"] == "new"
     assert told["deliveries"][0]["attempts"] == 1 and told["deliveries"][0]["next_try"]
     assert SECRET not in "".join(lines) + json.dumps(told)
+    done(folder, "remove", "desk")
 
 
 @pytest.mark.parametrize(
@@ -117,10 +124,11 @@ def test_a_wrong_alert_is_told_what_is_right(tmp_path: Path, arguments: list[str
     assert list(tmp_path.iterdir()) == [], "nothing was opened"
 
 
-def test_a_name_is_taken_once(tmp_path: Path) -> None:
-    done(tmp_path, "add", "a", "--feed")
-    assert "there is an alert 'a'" in alerts(tmp_path, "add", "a", "--feed").err
-    assert "ask for /v1/alerts/a.atom" in alerts(tmp_path, "test", "a").err
+def test_a_name_is_taken_once(folder: Path) -> None:
+    done(folder, "add", "a", "--feed")
+    assert "there is an alert 'a'" in alerts(folder, "add", "a", "--feed").err
+    assert "ask for /v1/alerts/a.atom" in alerts(folder, "test", "a").err
+    done(folder, "remove", "a")
 
 
 def test_run_sends_what_it_finds(tmp_path: Path, embedded: Pipeline, receiver: Receiver) -> None:

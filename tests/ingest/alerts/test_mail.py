@@ -49,21 +49,21 @@ def test_an_incident_can_be_told_to_each_address_by_itself(desk: Desk, mailbox: 
     assert mailbox.logins and all(mailbox.logins)
 
 
-def test_what_comes_within_a_minute_is_in_the_next_mail(desk: Desk, mailbox: Mailbox) -> None:
-    alert = desk.add(emails=("a@example.org",))
-    desk.papers.report()
-    assert notify(desk, mailbox).sent == 1
-    desk.papers.report(MARCHED)
-    desk.papers.report(paper=2)
-    assert notify(desk, mailbox).sent == 0
-    (after,) = desk.store.alerts.all()
-    assert desk.store.alerts.advance(after, after.position, datetime.now(UTC) - timedelta(seconds=1), (), ())
-    assert notify(desk, mailbox).sent == 1
+def test_what_comes_within_a_minute_is_in_the_next_mail(local: Desk, mailbox: Mailbox) -> None:
+    alert = local.add(emails=("a@example.org",))
+    local.papers.report()
+    assert notify(local, mailbox).sent == 1
+    local.papers.report(MARCHED)
+    local.papers.report(paper=2)
+    assert notify(local, mailbox).sent == 0
+    (after,) = local.store.alerts.all()
+    assert local.store.alerts.advance(after, after.position, datetime.now(UTC) - timedelta(seconds=1), (), ())
+    assert notify(local, mailbox).sent == 1
     last = mailbox.mails[-1][1]
     assert last["Subject"] == "[desk] 2 incidents"
     text, _ = parts(last)
     assert "PROTEST in Suva, Fiji (1 source)" in text and "changed: status, more sources" in text
-    assert len(desk.deliveries(alert)) == 2
+    assert len(local.deliveries(alert)) == 2
 
 
 def test_nothing_in_a_title_or_a_name_can_inject(local: Desk, mailbox: Mailbox) -> None:
@@ -156,12 +156,12 @@ def test_a_sample_can_be_sent_by_mail(local: Desk, mailbox: Mailbox) -> None:
     assert [each.status for each in _alerts(settings, local.store)] == ["ok", "ok"]
 
 
-def test_doctor_says_that_nobody_looks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.add()
+def test_doctor_says_that_nobody_looks(local: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    local.add()
     monkeypatch.setattr("ingest.doctor._NOTIFIED", timedelta(0))
-    assert [each.status for each in _alerts(desk.settings, desk.store)] == ["ok"]
-    desk.papers.report()
-    (finding,) = _alerts(desk.settings, desk.store)
+    assert [each.status for each in _alerts(local.settings, local.store)] == ["ok"]
+    local.papers.report()
+    (finding,) = _alerts(local.settings, local.store)
     assert finding.status == "warn" and "nobody looks" in finding.says and "conflictwire notify" in finding.advice
 
 
