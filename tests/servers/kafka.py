@@ -102,8 +102,9 @@ class KafkaServer:
             "group.min.session.timeout.ms": "1000",
             # A dead worker's open transaction is ended as soon as its time is over, not up to 10 s later.
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
-            # After a kill the controller lets the broker back in only when its former session is over.
-            "broker.session.timeout.ms": "1000",
+            # After a kill the controller lets the broker back in only when its former session is over; on a busy machine a
+            # living broker may be late by seconds, and would have no leaders.
+            "broker.session.timeout.ms": "5000",
             "broker.heartbeat.interval.ms": "200",
             # An orderly stop need not wait for a controller that stops as well.
             "controlled.shutdown.enable": "false",
