@@ -1,4 +1,4 @@
-# The whole vocabulary of the project: run, test, faults, lint, fmt, bench, train, evaluate, docs, clean.
+# The whole vocabulary of the project: run, test, test-all, faults, lint, fmt, bench, train, evaluate, docs, clean.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
@@ -50,8 +50,11 @@ else
 endif
 
 # Training is tested where torch is installed (`make .venv/train test`); in CI it would take a third of the time allowed.
-test: .venv/dev $(if $(CI),.cache/bin/promtool .cache/bin/chromium) lint  ## lint, types and all tests, on a real Kafka, PostgreSQL and Prefect server
-	@$(BIN)/python -m pytest -p no:schemathesis -n 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+test: .venv/dev $(if $(CI),.cache/bin/promtool .cache/bin/chromium) lint  ## lint, types and tests, on a real Kafka, PostgreSQL and Prefect server
+	@$(BIN)/python -m pytest $(if $(ALL),,-m 'not slow') -p no:schemathesis -n 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+
+test-all: ALL := 1
+test-all: test  ## the same, and the tests that take minutes: what a release must pass
 
 # Debian's, unpacked and not installed: a package that is installed starts a server.
 .cache/bin/promtool:

@@ -43,7 +43,42 @@ LONG = [
 ]
 
 
+# What `make test` leaves to `make test-all`, so that it ends within a quarter of an hour on two cores: ten seconds of
+# processor and more, and what it promises is also seen, in smaller, by a test that stays.
+SLOW = {
+    "bench/test_accuracy.py": ["test_the_page_and_its_pictures_are_the_same_each_time"],
+    "deploy/monitoring/test_monitoring.py": ["test_alerts_fire_when_they_shall_and_only_then[rate_test.yml]"],
+    "deploy/test_stack.py": [""],
+    "deploy/upgrade/test_upgrade.py": ["test_workers_that_cannot_write_to_the_new_tables_end_with_nothing_lost"],
+    "faults/test_faults.py": ["test_kafka_and_postgresql_keep_every_promise_under_each_kind_of_fault"],
+    "flows/test_deployments.py": ["test_runs_by_hand_and_for_days_gone_by_go_on_while_the_schedules_are_paused"],
+    "ingest/broker/test_kafka.py": ["test_tls_with_client_certificates_and_scram_can_be_required"],
+    "ingest/test_cli_shipped.py": ["test_every_text_is_answered_and_every_offset_cuts_what_it_says"],
+    "ingest/test_crashes.py": ["test_an_article_that_kills_its_worker_is_buried_and_the_others_are_coded[embedded]"],
+    "ingest/test_health.py": ["test_workers_of_any_number_serve_one_sum_that_outlives_each_of_them[embedded]"],
+    "ingest/test_memory.py": [
+        "test_the_memory_of_the_puller_does_not_grow_with_the_number_of_large_feeds",
+        "test_the_memory_of_a_worker_does_not_grow_with_what_lies_in_the_topic[servers]",
+    ],
+    "ingest/test_processes.py": [
+        "test_two_workers_share_500_articles_and_each_event_is_there_once[embedded]",
+        "test_a_worker_of_several_that_is_killed_is_started_again[embedded]",
+        "test_several_workers_share_what_is_there_and_end_once_it_is_read[embedded]",
+    ],
+    "ingest/test_whole_way.py": ["test_feeds_become_events_in_the_store_and_on_the_topic"],
+    "models/test_coder.py": ["test_events_are_the_same_alone_and_in_a_batch"],
+    "models/test_same_events.py": ["test_an_article_has_the_same_events_on_any_number_of_threads[accurate"],
+    "security/test_secured.py": ["test_no_secret_is_in_any_output_log_dead_letter_or_state_of_a_feed"],
+}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for name, starts in SLOW.items():
+        path = Path(__file__).parent / name
+        for item in items:
+            if item.path == path and item.name.startswith(tuple(starts)):
+                item.add_marker("slow")
     place = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
 

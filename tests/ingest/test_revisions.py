@@ -72,6 +72,7 @@ def test_a_first_coding_makes_new_events_in_text_order() -> None:
         "title": "Market bombed",
         "published": "2026-11-24T11:00:00.000Z",
         "language": "en",
+        "syndication_id": None,
     }
 
 

@@ -581,7 +581,7 @@ def test_a_feed_that_takes_too_long_disturbs_no_other(processes: int) -> None:
         assert bad.kind == "deadline"
         assert [each.entries[0].title for each in good if isinstance(each, ParsedFeed)] == ["Good"] * 5
 
-    in_pool(use, parse_timeout=1.5, parse_processes=processes)
+    in_pool(use, parse_timeout=3.0, parse_processes=processes)
 
 
 def test_a_feed_that_takes_too_much_memory_disturbs_no_other() -> None:
