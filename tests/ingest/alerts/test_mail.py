@@ -9,7 +9,7 @@ import pytest
 
 from ingest.alerts.notify import NotifierStats, run_notifier, send_test
 from ingest.doctor import _alerts
-from ingest.settings import Settings
+from ingest.settings import Settings, Smtp
 from tests.ingest.alerts.conftest import Desk, smtp_of
 from tests.ingest.alerts.receivers import Mailbox
 from tests.ingest.alerts.telling import MARCHED
@@ -154,6 +154,13 @@ def test_a_sample_can_be_sent_by_mail(local: Desk, mailbox: Mailbox) -> None:
     }
     assert mailbox.mails[0][1]["Subject"].startswith("[desk, test] ")
     assert [each.status for each in _alerts(settings, local.store)] == ["ok", "ok"]
+
+
+def test_doctor_does_not_try_a_mail_server_that_only_the_notifier_knows(local: Desk) -> None:
+    local.add(emails=("a@example.org",))
+    settings = local.settings.model_copy(update={"smtp": Smtp(host="")})
+    mail, _ = _alerts(settings, local.store)
+    assert (mail.status, mail.what) == ("warn", "mail") and "conflictwire notify" in mail.advice
 
 
 def test_doctor_says_that_nobody_looks(local: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
