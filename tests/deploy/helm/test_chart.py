@@ -373,6 +373,7 @@ def test_migrations_run_before_an_upgrade_and_need_nothing_that_is_not_there_yet
         ({"postgresql": {"enabled": False}}, "existingSecret"),
         ({"prefect": {"server": {"enabled": False}}}, "apiUrl"),
         ({"settings": {"CONFLICTWIRE_STORE": "postgresql://u:p@h/d"}}, "settings"),
+        ({"settings": {"CONFLICTWIRE_SMTP__PASSWORD": "hunter2"}}, "settings"),
         ({"api": {"enabled": True}, "postgresql": {"enabled": False, "existingSecret": "store"}}, "api.existingSecret"),
         ({"api": {"enabled": True}, "postgresql": {"existingSecret": "store"}}, "api.existingSecret"),
         ({"api": {"ingress": {"enabled": True}}}, "host"),
