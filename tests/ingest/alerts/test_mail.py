@@ -9,7 +9,7 @@ import pytest
 
 from ingest.alerts.notify import NotifierStats, run_notifier, send_test
 from ingest.doctor import _alerts
-from ingest.settings import Settings, Smtp
+from ingest.settings import Settings
 from tests.ingest.alerts.conftest import Desk, smtp_of
 from tests.ingest.alerts.receivers import Mailbox
 from tests.ingest.alerts.telling import MARCHED
@@ -129,7 +129,8 @@ def test_a_server_that_does_not_let_us_in_is_told_of(
     found = {each.what: each for each in _alerts(with_mail(local, mailbox, **fields), local.store)}
     assert found["alerts"].status == "warn" and says in found["alerts"].says
     if "security" not in fields:  # who wants no login is told only when there is a mail
-        assert found["mail"].status == "fail" and says in found["mail"].says
+        # Without a host it may be only here that none is known: the notifier has settings of its own.
+        assert found["mail"].status == ("fail" if "host" not in fields else "warn") and says in found["mail"].says
 
 
 def test_a_server_whose_certificate_is_not_trusted_gets_no_password(
@@ -154,13 +155,6 @@ def test_a_sample_can_be_sent_by_mail(local: Desk, mailbox: Mailbox) -> None:
     }
     assert mailbox.mails[0][1]["Subject"].startswith("[desk, test] ")
     assert [each.status for each in _alerts(settings, local.store)] == ["ok", "ok"]
-
-
-def test_doctor_does_not_try_a_mail_server_that_only_the_notifier_knows(local: Desk) -> None:
-    local.add(emails=("a@example.org",))
-    settings = local.settings.model_copy(update={"smtp": Smtp(host="")})
-    mail, _ = _alerts(settings, local.store)
-    assert (mail.status, mail.what) == ("warn", "mail") and "conflictwire notify" in mail.advice
 
 
 def test_doctor_says_that_nobody_looks(local: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
