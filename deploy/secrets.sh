@@ -23,3 +23,5 @@ printf 'postgresql+psycopg://conflictwire:%s@postgres:5432/conflictwire' "$(cat 
 printf '%s?options=-c%%20role%%3Dconflictwire_reader' "$(cat "$folder/store_url")" | make reader_url
 # Empty: no alert is sent. Put in the address that takes {"text": "..."}, such as a chat's incoming webhook.
 printf '' | make alert_url
+# Empty: put in the password of SMTP_USER, if alerts go out by e-mail.
+printf '' | make smtp_password

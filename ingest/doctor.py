@@ -207,8 +207,12 @@ def _alerts(settings: Settings, store: Store) -> Iterator[Finding]:
 
         smtp = settings.smtp
         try:
-            connect(smtp).close()
-            yield Finding("mail", "ok", f"{smtp.host}:{smtp.port} answers and lets us in")
+            if smtp.host is None:
+                advice = "set smtp.host where `conflictwire notify` runs; docs/alerts.md explains it"
+                yield Finding("mail", "warn", "no mail server is set here, so none was tried", advice)
+            else:
+                connect(smtp).close()
+                yield Finding("mail", "ok", f"{smtp.host}:{smtp.port} answers and lets us in")
         except (ConflictwireError, OSError) as error:
             yield _failed("mail", error, "correct `smtp` in the settings; docs/alerts.md explains it")
     now = datetime.now(UTC)

@@ -67,13 +67,18 @@ class Seen:
     store: str | None
 
 
-def readiness(seen: Seen | None, joined: float | None, now: float) -> Health:
-    """Whether broker and store answer and a worker has joined its group; `joined` is None where none shall."""
+def readiness(seen: Seen | None, joined: float | None, now: float, broker: bool = True) -> Health:
+    """Whether broker and store answer and a worker has joined its group; `joined` is None where none shall.
+
+    `broker` is whether there is one to answer.
+    """
     if seen is None or now - seen.at > STALE_SECONDS:
         since = "not looked at yet" if seen is None else f"no answer for {now - seen.at:.0f} s"
         checks = {"broker": since, "store": since}
     else:
         checks = {"broker": seen.broker or "ok", "store": seen.store or "ok"}
+    if not broker:
+        del checks["broker"]
     if joined is not None:
         checks["group"] = "ok" if joined else "no worker has joined"
     return Health(all(says == "ok" for says in checks.values()), checks)
@@ -85,14 +90,16 @@ def readiness(seen: Seen | None, joined: float | None, now: float) -> Health:
 class Watch:
     """Looks at broker and store now and then, in a thread of its own with connections of its own.
 
-    `articles` and `incidents` are whether the lag of the workers' group, and of the keeper's, is told.
+    `articles` and `incidents` are whether the lag of the workers' group, and of the keeper's, is told; without `broker` the
+    store alone is asked.
     """
 
-    def __init__(self, settings: Settings, articles: bool, incidents: bool) -> None:
+    def __init__(self, settings: Settings, articles: bool, incidents: bool, broker: bool) -> None:
         self.seen: Seen | None = None
         self._settings = settings
         self._articles = articles
         self._incidents = incidents
+        self._broker = broker
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
@@ -105,7 +112,8 @@ class Watch:
     def _run(self) -> None:
         while True:
             # The broker first: where there is none, the store shall still be asked.
-            broker, store = _trouble(self._look_at_broker), _trouble(self._look_at_store)
+            broker = _trouble(self._look_at_broker) if self._broker else None
+            store = _trouble(self._look_at_store)
             self.seen = Seen(time.monotonic(), broker, store)
             if self._stop.wait(WATCH_SECONDS):
                 return
@@ -124,7 +132,10 @@ class Watch:
     def _look_at_store(self) -> None:
         store = Store.open(self._settings.store_url)
         try:
-            metrics.watch_feeds(catalog_in_force(self._settings), store.feed_states())
+            states = store.feed_states()
+            # Who needs no broker may not have the catalogue either: those who pull and code tell of feeds.
+            if self._broker:
+                metrics.watch_feeds(catalog_in_force(self._settings), states)
         finally:
             store.close()
 
@@ -143,12 +154,21 @@ def _trouble(look: Callable[[], None]) -> str | None:
 class Serving:
     """The server and what it tells; `environment` is for workers whose numbers it sums up."""
 
-    def __init__(self, settings: Settings, folder: str | None, workers: bool, articles: bool, incidents: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: str | None,
+        workers: bool,
+        articles: bool,
+        incidents: bool,
+        broker: bool,
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._workers = workers
         self._articles = articles
         self._incidents = incidents
+        self._broker = broker
         self._watch: Watch | None = None
         self._server: ThreadingHTTPServer | None = None
 
@@ -176,7 +196,7 @@ class Serving:
         if path == "/readyz":
             seen = self._watch.seen if self._watch else None
             joined = sum(self._values(metrics.JOINED._name).values()) if self._workers else None
-            return _as_json(readiness(seen, joined, time.monotonic()))
+            return _as_json(readiness(seen, joined, time.monotonic(), self._broker))
         return 404, "text/plain", b"/metrics, /livez or /readyz\n"
 
     def _registries(self) -> list[CollectorRegistry]:
@@ -209,7 +229,7 @@ class Serving:
             ) from error
         metrics.BUILD.clear()
         metrics.BUILD.labels(_version(), model_version(self._settings.model)).set(1)
-        self._watch = Watch(self._settings, self._articles, self._incidents)
+        self._watch = Watch(self._settings, self._articles, self._incidents, self._broker)
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
         log.info("metrics", extra={"host": wanted.host, "port": self.port})
 
@@ -263,18 +283,25 @@ def _server(host: str, port: int, answer: Callable[[str], tuple[int, str, bytes]
 
 @contextmanager
 def serving(
-    settings: Settings, *, several: bool = False, workers: bool = True, articles: bool = True, incidents: bool = False
+    settings: Settings,
+    *,
+    several: bool = False,
+    workers: bool = True,
+    articles: bool = True,
+    incidents: bool = False,
+    broker: bool = True,
 ) -> Iterator[Serving | None]:
     """Serve within, where `metrics.port` is set. Raises SettingsError where the port cannot be had.
 
     `several` sums up worker processes instead of this one; `workers` is whether one must have joined to be ready.
-    `articles` and `incidents` are whether the lag of the workers' group, and of the keeper's, is told.
+    `articles` and `incidents` are whether the lag of the workers' group, and of the keeper's, is told; `broker` is whether
+    there is one, which must answer for the process to be ready.
     """
     if settings.metrics.port is None:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="conflictwire-metrics-") as folder:
-        server = Serving(settings, str(Path(folder)) if several else None, workers, articles, incidents)
+        server = Serving(settings, str(Path(folder)) if several else None, workers, articles, incidents, broker)
         try:
             server.start()
             yield server

@@ -180,8 +180,8 @@ def watch_open(statuses: Tally[str]) -> None:
 
 
 def watch_deliveries(alerts: Iterable[Alert], waiting: Iterable[Waiting], now: datetime) -> None:
-    """Set how many messages of each channel wait, and for how long."""
-    channels = {alert.alert_id: alert.channel for alert in alerts}
+    """Set how many messages of each channel wait, and for how long; those of paused alerts are left out."""
+    channels = {alert.alert_id: alert.channel for alert in alerts if not alert.paused}
     numbers: Tally[str] = Tally()
     ages: dict[str, float] = {}
     for each in waiting:
@@ -191,6 +191,9 @@ def watch_deliveries(alerts: Iterable[Alert], waiting: Iterable[Waiting], now: d
     for name in ("webhook", "email"):
         DELIVERIES_WAITING.labels(name).set(numbers[name])
         DELIVERIES_OLDEST.labels(name).set(ages.get(name, 0.0))
+        # There from the beginning, so that Prometheus sees the first one as an increase.
+        for result in ("sent", "failed", "refused", "gave_up"):
+            DELIVERIES.labels(name, result)
 
 
 def pulled(result: PullResult) -> None:

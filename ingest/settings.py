@@ -202,6 +202,11 @@ class Smtp(_Section):
     timeout: Annotated[float, Field(gt=0, le=60)] = 20.0
     """Seconds that the server may take for one answer."""
 
+    @field_validator("host", mode="after")
+    @classmethod
+    def _empty_is_not_set(cls, host: str | None) -> str | None:
+        return host or None
+
     @model_validator(mode="after")
     def _not_in_the_clear(self) -> Smtp:
         if self.user and self.security == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):

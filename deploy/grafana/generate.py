@@ -219,7 +219,7 @@ def pipeline() -> Panel:
                     ),
                     stat(
                         "Processes",
-                        "Workers and keeper that answer Prometheus.",
+                        "Workers, keeper and notifier that answer Prometheus.",
                         'count(up{job=~"conflictwire.*"} == 1)',
                     ),
                     stat(
@@ -320,6 +320,12 @@ def pipeline() -> Panel:
                         "Stored and published, by what changed them.",
                         [("sum by (kind) (rate(conflictwire_incidents_total[$__rate_interval])) * 60", "{{kind}}")],
                         stacked=True,
+                    ),
+                    lines(
+                        "Oldest waiting message",
+                        "Of an alert, by channel: how long it has waited to be sent; 0 for none.",
+                        [("max by (channel) (conflictwire_alert_oldest_waiting_seconds)", "{{channel}}")],
+                        "s",
                     ),
                 ],
             ),

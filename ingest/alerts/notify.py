@@ -56,6 +56,8 @@ CLAIM = timedelta(seconds=150)
 """For how long a message is kept from others while it is sent; longer than an attempt takes."""
 KEPT = timedelta(days=30)
 """For how long messages that were sent, refused or given up can be looked at."""
+TOLD_KEPT = timedelta(days=90)
+"""For how long what was told of an incident is kept after it was told and the incident has changed for the last time."""
 _WINDOW = 1000  # revisions of incidents looked at in one transaction
 _CHUNK = 200  # incidents compared at once
 _SENDERS = 8
@@ -265,7 +267,7 @@ class _Loop:
                 metrics.progress("notifier")
                 try:
                     alerts = self._store.alerts.all()
-                    busy = bool(alerts) and self._round(alerts, pool)
+                    busy = self._round(alerts, pool)
                     self._retry.failures = 0
                 except ServerUnreachable as error:
                     self._retry.after(error)
@@ -405,6 +407,7 @@ class _Loop:
         if at - self._forgot >= _FORGET_SECONDS:
             self._forgot = at
             self._store.alerts.forget(now - KEPT)
+            self._store.alerts.forget_told(now - TOLD_KEPT)
 
 
 # --- the process

@@ -420,6 +420,6 @@ def notify(
     session = session_of(ctx)
     session.options |= {} if metrics_port is None else {"metrics": {"port": metrics_port}}
     session.make_data_dir()
-    with serving(session.settings, workers=False, articles=False):
+    with serving(session.settings, workers=False, articles=False, broker=False):
         code = notify_all(session.settings, once=once)
     raise typer.Exit(code)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from ingest.storage.connect import transaction
-from ingest.storage.incidents import incidents
+from ingest.storage.incidents import incident_keeper, incidents
 from ingest.storage.queries import among, chunks
 from ingest.storage.reading import revoke_key, write_key
 from ingest.storage.tables import Key, Number, UtcTime, metadata
@@ -394,6 +394,26 @@ class AlertStore:
         """Delete messages that were done before then; how many."""
         with transaction(self._engine, self._shown, write=True) as connection:
             return connection.execute(alert_deliveries.delete().where(alert_deliveries.c.done < before)).rowcount
+
+    def forget_told(self, before: datetime) -> int:
+        """Delete what was told before then of incidents that are closed and have not changed since; how many.
+
+        What an incident's last change is still to be compared with stays, as does what was told of one that can change.
+        """
+        c = incidents.c
+        position = sa.select(alerts.c.position).where(alerts.c.alert_id == alert_told.c.alert_id)
+        current = sa.exists().where(
+            c.incident_id == alert_told.c.incident_id,
+            c.superseded.is_(None),
+            sa.or_(
+                c.stored >= before,
+                c.number >= sa.select(incident_keeper.c.open_from).scalar_subquery(),
+                c.stored > position.correlate(alert_told).scalar_subquery(),
+            ),
+        )
+        needed = current.correlate(alert_told)
+        with transaction(self._engine, self._shown, write=True) as connection:
+            return connection.execute(alert_told.delete().where(alert_told.c.changed < before, ~needed)).rowcount
 
 
 def _alert(row: Any) -> Alert:

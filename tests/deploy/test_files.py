@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from ingest.settings import Settings, Smtp
 from tests.deploy.containers import COMPOSE, DOCKERFILE, ROOT, instructions, interpolate, load_compose, own_image
 
 DEPLOY = ROOT / "deploy"
@@ -153,7 +154,7 @@ def test_secrets_are_made_once_and_go_together(tmp_path: Path, compose: dict[str
         made["store_url"] == f"postgresql+psycopg://conflictwire:{made['postgres_password']}@postgres:5432/conflictwire"
     )
     assert len(made["postgres_password"]) == len(made["grafana_password"]) == 48
-    assert made["alert_url"] == ""
+    assert made["alert_url"] == made["smtp_password"] == ""
     (folder / "alert_url").write_text("https://chat.example/hook")
     assert make() == made | {"alert_url": "https://chat.example/hook"}
 
@@ -171,7 +172,7 @@ def test_monitoring_mounts_what_is_there_and_scrapes_who_tells_metrics(compose: 
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     (found,) = scraped["dns_sd_configs"]
     assert told == dict.fromkeys(found["names"], str(found["port"]))
-    assert set(told) == {"worker", "keeper"}
+    assert set(told) == {"worker", "keeper", "notifier"}
 
 
 def test_the_api_asks_for_keys_and_reads_the_store_as_a_reader(tmp_path: Path, compose: dict[str, Any]) -> None:
@@ -182,6 +183,19 @@ def test_the_api_asks_for_keys_and_reads_the_store_as_a_reader(tmp_path: Path, c
     url = sa.make_url((tmp_path / "secrets" / "reader_url").read_text())
     assert url.query == {"options": "-c role=conflictwire_reader"}
     assert url.set(query={}).render_as_string(False) == (tmp_path / "secrets" / "store_url").read_text()
+
+
+def test_the_notifier_sends_through_the_mail_server_that_env_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    def smtp(variables: dict[str, str]) -> Smtp:
+        for name, value in load_compose(variables)["services"]["notifier"]["environment"].items():
+            if "_SMTP__" in name:
+                monkeypatch.setenv(name, value)
+        return Settings().smtp
+
+    assert smtp({}).host is None, "none unless there is one"
+    named = smtp({"SMTP_HOST": "mail.example.org", "SMTP_PORT": "465", "SMTP_SECURITY": "tls", "SMTP_USER": "desk"})
+    assert (named.host, named.port, named.security, named.user) == ("mail.example.org", 465, "tls", "desk")
+    assert named.password_file == Path("/run/secrets/smtp_password")
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (204, 0), (404, 1), (503, 1)])

@@ -119,6 +119,16 @@ def test_the_api_tells_the_keepers_incidents_to_who_has_a_key(stack: Stack) -> N
     found = eventually(lambda: json.loads(ask(made.stdout.strip()))["items"], "an incident", 120)
     assert found[0]["reports"]
     assert "401" in ask("cw_none")
+    stack.up("notifier")
+    notifier = stack.containers["notifier-1"]
+    added = notifier.exec("conflictwire", "alerts", "add", "desk", "--feed")
+    assert added.returncode == 0, added.stderr
+    told = eventually(
+        lambda: json.loads(notifier.exec("conflictwire", "alerts", "show", "desk", "--format", "json").stdout)["told"],
+        "told",
+        60,
+    )
+    assert {each["incident_id"] for each in told} & {each["incident_id"] for each in found}
 
 
 def test_our_services_run_as_a_user_without_rights_on_a_root_that_cannot_be_written(stack: Stack) -> None:

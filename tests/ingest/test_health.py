@@ -88,6 +88,40 @@ def test_ready_is_who_has_joined_and_reaches_broker_and_store(
     assert ok or any(says != "ok" for says in health.checks.values())
 
 
+@pytest.mark.parametrize(("store", "ok"), [(None, True), ("refused", False)])
+def test_who_needs_no_broker_is_ready_by_the_store_alone(store: str | None, ok: bool) -> None:
+    seen = Seen(100.0, None, store)
+    assert readiness(seen, None, 100.0, broker=False) == Health(ok, {"store": store or "ok"})
+    assert readiness(None, None, 100.0, broker=False).checks.keys() == {"store"}
+
+
+def test_a_notifier_without_a_broker_is_ready_while_its_store_answers(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.ingest.cli_driver", "notify", "--metrics-port", "0"],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "CONFLICTWIRE_DATA_DIR": str(tmp_path),
+            "CONFLICTWIRE_BROKER": "kafka://127.0.0.1:9",
+            "CONFLICTWIRE_LOG": "json",
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        port = next(json.loads(line)["port"] for line in process.stderr if '"port"' in line)
+        until(lambda: get(port, "/readyz")[0] == 200)
+        assert json.loads(get(port, "/readyz")[1])["checks"] == {"store": "ok"}
+        until(lambda: samples(port).get(("conflictwire_alert_oldest_waiting_seconds", ("email",))) == 0)
+        found = samples(port)
+        assert found["conflictwire_alert_deliveries_total", ("webhook", "gave_up")] == 0
+        assert not any(name == "conflictwire_feeds" for name, _ in found)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 @pytest.mark.parametrize(
     ("enabled", "state", "health"),
     [

@@ -63,6 +63,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "dashboards": {"enabled": True},
         },
         "keeper": {"affinity": {"nodeAffinity": {}}},
+        "notifier": {
+            "enabled": True,
+            "smtp": {
+                "host": "mail.example",
+                "port": 465,
+                "security": "tls",
+                "user": "desk",
+                "existingSecret": "smtp-user",
+                "sender": "desk@example.org",
+            },
+            "tolerations": [{"key": "a"}],
+        },
         "api": {
             "enabled": True,
             "replicas": 2,
@@ -76,9 +88,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
             },
         },
         "worker": {"articlesPerSecond": 14.5, "targetDelaySeconds": 60, "nodeSelector": {"pool": "cpu"}},
-        "networkPolicy": {"postgresqlPeers": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]},
+        "networkPolicy": {
+            "postgresqlPeers": [{"ipBlock": {"cidr": "10.1.0.0/16"}}],
+            "webhookPorts": [443, 8443],
+            "notifierPeers": [{"ipBlock": {"cidr": "10.2.0.25/32"}}],
+        },
     },
-    "with the API": {"api": {"enabled": True}, "networkPolicy": {"apiPeers": []}},
+    "with the API": {"api": {"enabled": True}, "networkPolicy": {"apiPeers": []}, "notifier": {"enabled": True}},
     "without KEDA": {"worker": {"autoscaling": {"enabled": False}}, "networkPolicy": {"enabled": False}},
 }
 
@@ -219,7 +235,7 @@ def test_a_worker_has_longer_to_stop_than_it_needs_and_its_probes_ask_the_port_o
     assert {"name": "CONFLICTWIRE_METRICS__PORT", "value": "9464"} in container["env"]
 
 
-# --- keeper and API ---
+# --- keeper, notifier and API ---
 
 
 def test_a_keeper_is_never_two_and_is_watched_as_a_worker_is() -> None:
@@ -238,7 +254,9 @@ def test_a_keeper_is_never_two_and_is_watched_as_a_worker_is() -> None:
     services = [each["metadata"]["labels"] for each in manifests if each["kind"] == "Service"]
     for each in monitored:
         assert any(each["spec"]["selector"]["matchLabels"].items() <= labels.items() for labels in services)
-    assert [each["metadata"]["name"] for each in monitored] == ["cw-conflictwire-worker", "cw-conflictwire-keeper"]
+    assert [each["metadata"]["name"] for each in monitored] == [
+        f"cw-conflictwire-{name}" for name in ("worker", "keeper", "notifier")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -257,6 +275,34 @@ def test_the_api_needs_keys_and_knows_nothing_but_the_store_as_a_reader(name: st
     service = one(manifests, "Service", "cw-conflictwire-api")["spec"]
     assert service["ports"][0]["targetPort"] == container["ports"][0]["name"] == "http"
     assert str(container["ports"][0]["containerPort"]) == told["CONFLICTWIRE_API__PORT"]
+
+
+def test_the_notifier_knows_nothing_but_the_store_and_the_mail_server_and_is_watched_as_a_worker_is() -> None:
+    manifests = rendered("servers of one's own")
+    spec = one(manifests, "Deployment", "cw-conflictwire-notifier")["spec"]["template"]["spec"]
+    (notifier,) = spec["containers"]
+    told = {entry["name"].removeprefix("CONFLICTWIRE_"): entry["value"] for entry in notifier["env"]}
+    assert notifier["args"] == ["notify"]
+    assert {name: value for name, value in told.items() if "SMTP" in name} == {
+        "SMTP__HOST": "mail.example",
+        "SMTP__PORT": "465",
+        "SMTP__SECURITY": "tls",
+        "SMTP__USER": "desk",
+        "SMTP__PASSWORD_FILE": "/run/secrets/smtp/password",
+        "SMTP__SENDER": "desk@example.org",
+    }
+    assert not any("KAFKA" in name or "BROKER" in name for name in told)
+    assert {volume["name"]: volume["secret"]["secretName"] for volume in spec["volumes"] if "secret" in volume} == {
+        "store": "store",
+        "smtp": "smtp-user",
+    }
+    assert {mount["mountPath"] for mount in notifier["volumeMounts"]} > {"/run/secrets/smtp", "/data"}
+    worker = one(manifests, "Deployment", "cw-conflictwire-worker")["spec"]["template"]["spec"]["containers"][0]
+    for same in ("ports", "startupProbe", "livenessProbe", "readinessProbe", "securityContext"):
+        assert notifier[same] == worker[same], same
+    without = one(rendered("with the API"), "Deployment", "cw-conflictwire-notifier")["spec"]["template"]["spec"]
+    assert not any("SMTP" in entry["name"] for entry in without["containers"][0]["env"])
+    assert not [each for each in rendered("as it comes") if each["metadata"]["name"].endswith("-notifier")]
 
 
 def test_the_api_and_its_ingress_are_off_unless_asked_for() -> None:
@@ -327,9 +373,13 @@ def test_migrations_run_before_an_upgrade_and_need_nothing_that_is_not_there_yet
         ({"postgresql": {"enabled": False}}, "existingSecret"),
         ({"prefect": {"server": {"enabled": False}}}, "apiUrl"),
         ({"settings": {"CONFLICTWIRE_STORE": "postgresql://u:p@h/d"}}, "settings"),
+        ({"settings": {"CONFLICTWIRE_SMTP__PASSWORD": "hunter2"}}, "settings"),
         ({"api": {"enabled": True}, "postgresql": {"enabled": False, "existingSecret": "store"}}, "api.existingSecret"),
         ({"api": {"enabled": True}, "postgresql": {"existingSecret": "store"}}, "api.existingSecret"),
         ({"api": {"ingress": {"enabled": True}}}, "host"),
+        ({"notifier": {"smtp": {"user": "desk"}}}, "notifier.smtp.existingSecret"),
+        ({"notifier": {"smtp": {"host": "mail.example"}}}, "notifier.smtp.sender"),
+        ({"notifier": {"smtp": {"security": "ssl"}}}, "security"),
         ({"settings": {"PATH": "/"}}, "PATH"),
         ({"image": {"digest": "sha256:123"}}, "digest"),
         ({"worker": {"resources": {"limits": {"memory": "2 GB"}}}}, "memory"),
@@ -450,6 +500,34 @@ def test_the_api_is_asked_by_whom_the_values_name_and_asks_the_store_alone() -> 
     assert may_talk(alone, api, component("postgresql"), 5432)
     assert not may_talk(alone, api, component("kafka"), 9092)
     assert not may_talk(alone, ingress, api, 8080)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "port", "allowed"),
+    [
+        ("with the API", component("postgresql"), 5432, True),
+        ("with the API", component("kafka"), 9092, False),
+        ("with the API", Peer(address=ANYWHERE), 443, True),
+        ("with the API", Peer(address=ANYWHERE), 80, False),
+        ("with the API", Peer(address=ANYWHERE), 587, False),
+        ("with the API", Peer(address="10.2.0.25"), 443, False),
+        ("with the API", Peer(address="169.254.169.254"), 443, False),
+        ("with the API", Peer(address="fd00::1"), 443, False),
+        ("servers of one's own", Peer(address=DATABASE), 6432, True),
+        ("servers of one's own", Peer(address=ANYWHERE), 8443, True),
+        ("servers of one's own", Peer(address=ANYWHERE), 465, True),
+        ("servers of one's own", Peer(address=ANYWHERE), 587, False),
+        ("servers of one's own", Peer(address="10.2.0.25"), 465, True),
+        ("servers of one's own", Peer(address="10.2.0.26"), 465, False),
+    ],
+)
+def test_the_notifier_reaches_the_internet_and_what_is_allowed_of_ones_own_networks(
+    name: str, target: Peer, port: int, allowed: bool
+) -> None:
+    manifests, notifier = rendered(name), component("notifier")
+    assert may_talk(manifests, notifier, target, port) is allowed
+    assert may_talk(manifests, Peer({"app": "prometheus"}, "monitoring"), notifier, 9464)
+    assert not may_talk(manifests, Peer({"app": "x"}), notifier, 9464)
 
 
 def test_servers_of_ones_own_are_reached_at_their_ports_and_peers() -> None:

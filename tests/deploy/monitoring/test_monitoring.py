@@ -228,11 +228,12 @@ def ask(address: str, query: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_real_prometheus_answers_every_query_from_a_real_worker_and_keeper(
+def test_a_real_prometheus_answers_every_query_from_real_processes(
     tmp_path: Path,
 ) -> None:
     promtool()
-    ports = free_ports(2)
+    roles = ("worker", "keep", "notify")
+    ports = free_ports(len(roles))
     pipeline = Pipeline(embedded_settings(tmp_path / "data"))
     pipeline.publish(map(article, range(20)))
     processes = [
@@ -243,7 +244,7 @@ def test_a_real_prometheus_answers_every_query_from_a_real_worker_and_keeper(
             stderr=(tmp_path / role).open("wb"),
             preexec_fn=die_with_parent,
         )
-        for role, port in zip(("worker", "keep"), ports, strict=True)
+        for role, port in zip(roles, ports, strict=True)
     ]
     processes.append(prometheus(tmp_path, *(f"127.0.0.1:{port}" for port in ports)))
     address = (tmp_path / "address").read_text(encoding="utf-8")
@@ -257,7 +258,7 @@ def test_a_real_prometheus_answers_every_query_from_a_real_worker_and_keeper(
             pipeline.publish([article(number)])
             number += 1
             silent = {name: query for name, query in silent.items() if not ask(address, query)}
-            logs = [(tmp_path / role).read_text()[-2000:] for role in ("worker", "keep")]
+            logs = [(tmp_path / role).read_text()[-2000:] for role in roles]
             assert time.monotonic() < deadline, (silent, *logs)
             time.sleep(0.5)
         for name, query in promql():

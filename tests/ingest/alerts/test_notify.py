@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,52 @@ def test_a_paused_alert_goes_on_where_it_was(desk: Desk, receiver: Receiver) -> 
     assert desk.notify().sent == 1
     assert changes(receiver.got[0]) == [("new", [])]
     assert receiver.got[0].told["incidents"][0]["sources"] == 2
+
+
+def test_what_was_told_is_forgotten_once_the_incident_cannot_change(desk: Desk, receiver: Receiver) -> None:
+    alert = desk.add(receiver.url)
+    desk.papers.report()
+    desk.notify()
+    (told,) = desk.store.alerts.told_last(alert.alert_id, 10)
+
+    def forgotten(before: datetime) -> int:
+        number = desk.store.alerts.forget_told(before)
+        assert len(desk.store.alerts.told_last(alert.alert_id, 10)) == 1 - number
+        return number
+
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    # Open, as the last one that the keeper holds; however long ago it was told, as the pipeline may have stood still.
+    keeper = desk.store.keeper()
+    desk.store.keep([], keeper, keeper, (told.incident_id, told.revision))
+    assert forgotten(later) == 0
+    desk.store.keep([], keeper, keeper, None)
+    assert forgotten(told.changed) == 0, "told too lately"
+    # A change that the alert has yet to look at, and then one that is no news but is late.
+    desk.store.alerts.pause(alert.alert_id, "by hand")
+    desk.papers.report()
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    assert forgotten(later) == 0
+    desk.store.alerts.pause(alert.alert_id, None)
+    desk.notify()
+    (looked,) = desk.store.alerts.all()
+    assert desk.store.alerts.advance(looked, max(looked.position, desk.store.settled(later)), None, (), ())
+    assert desk.store.alerts.told_last(alert.alert_id, 10) == [told]
+    assert forgotten(told.changed + timedelta(microseconds=1)) == 0, "the incident changed after that"
+    assert forgotten(later) == 1
+    assert len(receiver.got) == 1
+
+
+def test_messages_of_a_paused_alert_are_not_counted_as_waiting(local: Desk, receiver: Receiver) -> None:
+    alert = local.add(receiver.url)
+    local.papers.report()
+    receiver.always = Answer(503)
+    local.notify()
+    waiting, now = local.store.alerts.waiting(), datetime.now(UTC) + timedelta(hours=2)
+    metrics.watch_deliveries([alert], waiting, now)
+    assert metrics.DELIVERIES_WAITING.labels("webhook")._value.get() == 1
+    assert metrics.DELIVERIES_OLDEST.labels("webhook")._value.get() >= 7200
+    metrics.watch_deliveries([replace(alert, paused="gone")], waiting, now)
+    assert metrics.DELIVERIES_OLDEST.labels("webhook")._value.get() == 0
 
 
 def test_two_notifiers_at_once_tell_nothing_twice(desk: Desk, receiver: Receiver) -> None:
