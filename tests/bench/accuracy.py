@@ -384,8 +384,7 @@ as many answers with such confidences would show on average if each were right j
 """
     yield from calibrations(measured)
     yield from resolved()
-    yield """
-## Incidents
+    yield """## Incidents
 
 Which events report one happening is scored on a test set of its own, by `python -m tests.bench.incidents`: how often that is
 right, and what each error looks like, is told in [incidents](incidents.md#how-good-it-is).
