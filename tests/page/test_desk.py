@@ -31,7 +31,9 @@ ROLES = {
 
 def shown(page: Page) -> list[str]:
     """The ids of the rows, in their order."""
-    return [row.get_attribute("data-id") or "" for row in page.locator("#rows > li").all()]
+    # In one call, as the list may be made anew between two.
+    found: list[str] = page.eval_on_selector_all("#rows > li", "rows => rows.map(row => row.dataset.id ?? '')")
+    return found
 
 
 def settled(page: Page) -> None:
