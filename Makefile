@@ -51,7 +51,7 @@ endif
 
 # Training is tested where torch is installed (`make .venv/train test`); in CI it would take a third of the time allowed.
 test: .venv/dev $(if $(CI),.cache/bin/promtool .cache/bin/chromium) lint  ## lint, types and tests, on a real Kafka, PostgreSQL and Prefect server
-	@$(BIN)/python -m pytest $(if $(ALL),,-m 'not slow') -p no:schemathesis -n 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(BIN)/python -m pytest $(if $(ALL),,-m 'not slow') -p no:schemathesis -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-all: ALL := 1
 test-all: test  ## the same, and the tests that take minutes: what a release must pass

@@ -57,12 +57,22 @@ SLOW = {
     "bench/test_accuracy.py": ["test_the_page_and_its_pictures_are_the_same_each_time"],
     "deploy/monitoring/test_monitoring.py": ["test_alerts_fire_when_they_shall_and_only_then[rate_test.yml]"],
     "deploy/test_stack.py": [""],
-    "deploy/upgrade/test_upgrade.py": ["test_workers_that_cannot_write_to_the_new_tables_end_with_nothing_lost"],
+    "deploy/helm/test_work_pool.py": ["test_the_hook_makes_the_pool_and_the_deployments_on_a_real_server"],
+    "deploy/upgrade/test_upgrade.py": [
+        "test_workers_that_cannot_write_to_the_new_tables_end_with_nothing_lost",
+        "test_the_way_back_is_over_the_tables_first",
+    ],
     "faults/test_faults.py": ["test_kafka_and_postgresql_keep_every_promise_under_each_kind_of_fault"],
     "flows/test_deployments.py": ["test_runs_by_hand_and_for_days_gone_by_go_on_while_the_schedules_are_paused"],
     "ingest/broker/test_kafka.py": ["test_tls_with_client_certificates_and_scram_can_be_required"],
+    "ingest/broker/test_processes.py": [
+        "test_workers_killed_at_any_time_lose_nothing_and_double_nothing[kafka]",
+    ],
     "ingest/test_cli_shipped.py": ["test_every_text_is_answered_and_every_offset_cuts_what_it_says"],
-    "ingest/test_crashes.py": ["test_an_article_that_kills_its_worker_is_buried_and_the_others_are_coded[embedded]"],
+    "ingest/test_crashes.py": [
+        "test_an_article_that_kills_its_worker_is_buried_and_the_others_are_coded[embedded]",
+        "test_a_worker_that_is_started_anew_each_time_finds_the_culprit_too",
+    ],
     "ingest/test_health.py": ["test_workers_of_any_number_serve_one_sum_that_outlives_each_of_them[embedded]"],
     "ingest/test_memory.py": [
         "test_the_memory_of_the_puller_does_not_grow_with_the_number_of_large_feeds",
@@ -73,6 +83,7 @@ SLOW = {
         "test_a_worker_of_several_that_is_killed_is_started_again[embedded]",
         "test_several_workers_share_what_is_there_and_end_once_it_is_read[embedded]",
     ],
+    "ingest/test_run.py": ["test_a_run_stops_cleanly_on_ctrl_c_and_what_is_left_is_done_by_the_next"],
     "ingest/test_whole_way.py": ["test_feeds_become_events_in_the_store_and_on_the_topic"],
     "models/test_coder.py": ["test_events_are_the_same_alone_and_in_a_batch"],
     "models/test_same_events.py": ["test_an_article_has_the_same_events_on_any_number_of_threads[accurate"],

@@ -70,7 +70,8 @@ class Watch:
         self.asked.append(request.url)
 
 
-@pytest.fixture(scope="session")
+# Of a module: as long as Playwright runs, no other test of its process can use asyncio.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if find_chromium() is None:
         why = "no Chromium for the tests of the page: install it, or run `make .cache/bin/chromium` on Debian"
@@ -81,7 +82,7 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder: Path = tmp_path_factory.mktemp("page")
     settings = Settings(data_dir=folder)

@@ -17,7 +17,7 @@ from ingest.broker.embedded import EmbeddedBroker
 from ingest.broker.kafka import KafkaBroker
 from ingest.settings import load_settings
 
-PATIENCE = 40.0
+PATIENCE = 80.0
 
 
 @dataclass
