@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from ingest.errors import Fenced, StoreUnavailable
 from ingest.records import EventRecord, IncidentRecord, parse_event, parse_incident
 from ingest.storage.connect import transaction
-from ingest.storage.queries import among, chunks, insert, within
+from ingest.storage.queries import among, bounded, chunks, insert, within
 from ingest.storage.reading import Changed, read_event_records
 from ingest.storage.tables import Key, Number, UtcTime, metadata
 from ingest.storage.values import IncidentFilter
@@ -29,7 +29,6 @@ from ingest.storage.values import IncidentFilter
 _LOCK = 0x6B656570  # of PostgreSQL's advisory locks
 _STREAMED_AT_ONCE = 500  # rows
 _ADMITTED_AT_ONCE = 500  # incidents
-_MAX_NUMBER = 2**63 - 1
 
 # Every revision of every incident, as `events` has those of events: `record` is the JSON as published, `stored` is when
 # the store learned of it, `superseded` when of the next one; null while it is current. `number` is that of the event revision
@@ -371,8 +370,8 @@ def _row(
         "latest": day and day.latest.isoformat(),
         "sources": record.sources,
         "reports": len(record.reports),
-        "dead_min": dead and min(dead.min, _MAX_NUMBER),
-        "dead_max": dead and min(dead.max, _MAX_NUMBER),
+        "dead_min": dead and bounded(dead.min),
+        "dead_max": dead and bounded(dead.max),
         "parties": _lines(who.text.lower() for who in record.parties),
         "told_by": _lines([*publishers, *(row["feed"] for row in told)]),
         "languages": _lines(row["language"] for row in told if row["language"]),

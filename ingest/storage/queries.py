@@ -270,13 +270,13 @@ def event_row(record: EventRecord, stored: datetime, superseded: datetime | None
         "lon": location and location.lon,
         "earliest": date and date.earliest,
         "latest": date and date.latest,
-        "dead_min": dead and _bounded(dead.min),
-        "injured_min": injured and _bounded(injured.min),
+        "dead_min": dead and bounded(dead.min),
+        "injured_min": injured and bounded(injured.min),
         "record": record.to_json().decode(),
     }
 
 
-def _bounded(number: int | None) -> int | None:
+def bounded(number: int | None) -> int | None:
     """A text may say any number; the record keeps it."""
     return None if number is None else min(number, _MAX_NUMBER)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.ingest.api.conftest import QUICK, wait_ready
 from tests.ingest.api.serving import Served, Writer, fill
 from tests.page.browser import chromium, find_chromium
 from tests.page.reports import HOSTILE, SMILE, Report
+from tests.servers.unavailable import unavailable
 
 PATIENCE = 15_000  # milliseconds
 
@@ -74,10 +74,7 @@ class Watch:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if find_chromium() is None:
-        why = "no Chromium for the tests of the page: install it, or run `make .cache/bin/chromium` on Debian"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
+        unavailable("no Chromium for the tests of the page: install it, or run `make .cache/bin/chromium` on Debian")
     with chromium() as found:
         yield found
 
