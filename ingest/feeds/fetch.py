@@ -235,6 +235,7 @@ class Fetcher:
                 asyncio.timeout(self._limits.timeout),
                 self._session.post(target, data=body, headers=asked, allow_redirects=False) as response,
             ):
+                _end_with_connection(response)
                 said = b""
                 async for chunk in response.content.iter_any():
                     said += chunk
@@ -349,6 +350,7 @@ class Fetcher:
         if wire is not None:
             wire.left += _AHEAD
         layers = _layers(", ".join(response.headers.getall("Content-Encoding", ())), ask.limit, where)
+        _end_with_connection(response)
         body, received = bytearray(), 0
         async for chunk in response.content.iter_any():
             received += len(chunk)
@@ -732,6 +734,27 @@ def _word(text: str | None) -> str:
     """What a server said, fit for a message: short, on one line, no secret, nothing that steers a terminal."""
     shown = mask("".join(mark if mark.isprintable() else "?" for mark in text or ""))
     return shown if len(shown) <= 200 else shown[:199] + "…"
+
+
+def _end_with_connection(response: aiohttp.ClientResponse) -> None:
+    """End the body with an error once the connection has ended without ending it.
+
+    aiohttp closes a connection whose body breaks HTTP, but where this shows only in a later packet than the headers it does
+    not tell the body, which would be waited for until the time is up.
+    """
+    body, protocol = response.content, response.connection and response.connection.protocol
+
+    def end(closed: asyncio.Future[None] | None = None) -> None:
+        if closed is not None and not closed.cancelled():
+            closed.exception()  # asyncio logs the exceptions that nobody looks at
+        if not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("the body is not as HTTP wants it"))
+
+    if protocol is not None:
+        if protocol.closed is None:
+            end()
+        else:
+            protocol.closed.add_done_callback(end)
 
 
 def _explained(where: str, error: Exception) -> FetchError:

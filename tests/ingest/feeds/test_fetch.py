@@ -347,6 +347,18 @@ def flood(head: bytes, again: bytes) -> Any:
     return talk
 
 
+def later(head: bytes, rest: bytes) -> Any:
+    """Send `head`, and in a packet of its own `rest`."""
+
+    def talk(connection: socket.socket, request: Request) -> None:
+        connection.sendall(head)
+        time.sleep(0.2)
+        connection.sendall(rest)
+        time.sleep(10)
+
+    return talk
+
+
 def say_nothing(connection: socket.socket, request: Request | None = None) -> None:
     connection.recv(65_536)
     time.sleep(30)
@@ -409,6 +421,9 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "more than the length": (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<rss/>and more", "protocol"),
     "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "protocol"),
     "no chunk size": (CHUNKED + b"zz\r\n", "protocol"),
+    "no chunk size, in a later packet": (later(CHUNKED, b"zz\r\n"), "protocol"),
+    "no chunk size after a chunk": (later(CHUNKED + b"1\r\nx\r\n", b"zz\r\n"), "protocol"),
+    "no end of a chunk, in a later packet": (later(CHUNKED, b"1\r\nxyz"), "protocol"),
     "many headers": (
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(5_000)) + b"\r\n",
         "protocol",
