@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio.to_thread
-import numpy as np
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
@@ -255,12 +254,8 @@ class Api:
             as_of, *at = _parsed("cursor", parse_cursor, cursor)
             place = Place(*at)
             wanted = replace(wanted, query=replace(wanted.query, as_of=moment(as_of)))
-        columns, rows, settled = self.rows(of, wanted)
-        if place is not None:
-            rows = rows[: int(np.searchsorted(rows, columns.after(place)))]
-            if len(rows) and columns.place(int(rows[-1])) == place:
-                rows = rows[:-1]
-        rows = rows[::-1]
+        columns, settled = self.settled(of, wanted)
+        rows = columns.newest(wanted, settled, place, 1 + (limit if wanted.text is None else _SEARCHED))
         if wanted.text is None:
             taken = rows[:limit]
             seen = len(taken)

@@ -27,6 +27,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _NO_FIRST_DAY, _NO_LAST_DAY = np.iinfo(np.int32).max, -1
 _FEW = 16  # ids that are looked for one by one
 _COMPARED = 4  # values that are looked for one by one
+_LOOKED_AT = 20_000  # rows, when some of the newest are looked for; four times as many if that does not do
 _RARE = 30  # rows to one that passes, from where on each is looked up by itself
 
 
@@ -135,43 +136,36 @@ class _Lists:
     """A few numbers for each row."""
 
     def __init__(self, kind: Any) -> None:
-        self._ends = _Column(np.uint32)
         self._values = _Column(kind)
+        self._rows = _Column(np.int32)  # of each value, in order
 
-    def extend(self, lists: Sequence[Sequence[int]]) -> None:
-        self.append([value for each in lists for value in each], np.fromiter(map(len, lists), np.int64, len(lists)))
+    def extend(self, first: int, lists: Sequence[Sequence[int]]) -> None:
+        """Add what the rows from `first` on have."""
+        lengths = np.fromiter(map(len, lists), np.intp, len(lists))
+        self.append(first, [value for each in lists for value in each], lengths)
 
-    def append(self, values: Sequence[int] | NDArray[Any], lengths: NDArray[Any]) -> None:
-        """Rows that have so many of the values each."""
-        before = self._values.size
+    def append(self, first: int, values: Sequence[int] | NDArray[Any], lengths: NDArray[np.intp]) -> None:
+        """Rows from `first` on that have so many of the values each."""
         self._values.extend(values)
-        self._ends.extend(np.cumsum(lengths) + before)
+        # Last, as a reader looks here for how many there are.
+        self._rows.extend(np.repeat(np.arange(first, first + len(lengths)), lengths))
 
-    def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
-        """The values of the rows, and where each row's begin; one more, where the last row's end."""
-        ends = self._ends.upto(last)
-        begin = int(ends[first - 1]) if first else 0
-        starts = np.zeros(last - first + 1, np.intp)
-        starts[1:] = ends[first:]
-        starts[1:] -= begin
-        return self._values.upto(begin + int(starts[-1]))[begin:], starts
+    def _slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """The values of the rows, and the row of each."""
+        rows = self._rows.upto(self._rows.size)
+        begin, end = np.searchsorted(rows, np.array([first, last], np.int32)).tolist()
+        return self._values.upto(end)[begin:], rows[begin:end]
 
     def keep(self, passing: NDArray[np.bool_], chosen: NDArray[np.bool_], first: int, last: int) -> None:
         """Of the rows from `first` on that pass let only those pass on that have one of the chosen numbers."""
-        values, starts = self._slice(first, last)
-        rows = np.flatnonzero(passing)
-        if len(rows) * _RARE < len(passing):
-            some_values, lengths = _picked(values, starts, rows)
-            having = _chosen(chosen, some_values)
-            passing[rows] = np.bincount(np.repeat(np.arange(len(rows)), lengths)[having], minlength=len(rows)) > 0
-            return
-        having = _chosen(chosen, values)
+        rows = np.flatnonzero(passing) + first
         found = np.zeros(len(passing), bool)
-        if int(np.count_nonzero(having)) * _RARE < len(passing):
-            found[np.searchsorted(starts, np.flatnonzero(having), side="right") - 1] = True
+        if len(rows) * _RARE < len(passing):
+            values, lengths = self.of(rows)
+            found[np.repeat(rows, lengths)[_chosen(chosen, values)] - first] = True
         else:
-            some = np.flatnonzero(starts[1:] > starts[:-1])
-            found[some] = np.logical_or.reduceat(having, starts[some])
+            values, having = self._slice(first, last)
+            found[having[_chosen(chosen, values)] - first] = True
         passing &= found
 
     def of(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -179,24 +173,19 @@ class _Lists:
         if not len(rows):
             return np.empty(0, np.intp), np.empty(0, np.intp)
         first, last = int(rows[0]), int(rows[-1]) + 1
-        values, starts = self._slice(first, last)
+        values, having = self._slice(first, last)
         if len(rows) * _RARE < last - first:
-            return _picked(values, starts, rows - first)
-        lengths = np.diff(starts)
+            wanted = rows.astype(np.int32)
+            starts = np.searchsorted(having, wanted)
+            lengths = np.searchsorted(having, wanted, side="right") - starts
+            within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            return values[np.repeat(starts, lengths) + within], lengths
+        lengths = np.bincount(having - first, minlength=last - first)
         if len(rows) == last - first:
             return values, lengths
         taken = np.zeros(last - first, bool)
         taken[rows - first] = True
         return values[np.repeat(taken, lengths)], lengths[taken]
-
-
-def _picked(
-    values: NDArray[Any], starts: NDArray[np.intp], rows: NDArray[np.intp]
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The values of a few rows, one row after the other, and how many each row has."""
-    lengths = starts[rows + 1] - starts[rows]
-    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return values[np.repeat(starts[rows], lengths) + within], lengths
 
 
 def _chosen(chosen: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -275,10 +264,10 @@ class Columns:
         self._lon.extend([row.lon for row in rows])
         self._first_day.extend([row.first_day for row in rows])
         self._last_day.extend([row.last_day for row in rows])
-        self._countries.extend([[self.countries[name] for name in row.countries] for row in rows])
-        self._words.extend([[self.words[name] for name in row.words] for row in rows])
-        self._feeds.extend([[self.feeds[name] for name in row.feeds] for row in rows])
-        self._languages.extend([[self.languages[name] for name in row.languages] for row in rows])
+        self._countries.extend(first, [[self.countries[name] for name in row.countries] for row in rows])
+        self._words.extend(first, [[self.words[name] for name in row.words] for row in rows])
+        self._feeds.extend(first, [[self.feeds[name] for name in row.feeds] for row in rows])
+        self._languages.extend(first, [[self.languages[name] for name in row.languages] for row in rows])
         gone: dict[int, int] = {}
         previous = [-1] * len(rows)
         for at, row in enumerate(rows, first):
@@ -338,7 +327,7 @@ class Columns:
             if isinstance(value, _Column):
                 mine.extend(value.upto(self.size)[rows])
             elif isinstance(value, _Lists):
-                mine.append(*value.of(rows))
+                mine.append(0, *value.of(rows))
         renumbered = np.cumsum(keep) - 1
         later = gone_at > floor
         made._gone_at.extend(gone_at[later])
@@ -390,12 +379,32 @@ class Columns:
 
     def rows(self, wanted: Wanted, as_of: int) -> Rows:
         """The rows that were current at `as_of` and pass, the oldest first."""
-        size = self.size
-        last = int(np.searchsorted(self._known.upto(size), as_of, side="right"))
-        first = 0
-        if wanted.query.since is not None:
-            # Nothing is known before it is coded.
-            first = int(np.searchsorted(self._known.upto(last), microseconds(wanted.query.since), side="left"))
+        return self._rows(wanted, as_of, *self._bounds(wanted, as_of))
+
+    def newest(self, wanted: Wanted, as_of: int, before: Place | None, number: int) -> Rows:
+        """So many of those rows, the newest first; with `before` only those that lie before that place."""
+        first, last = self._bounds(wanted, as_of)
+        if before is not None:
+            last = min(last, self.after(before))
+            if last and self.place(last - 1) == before:
+                last -= 1
+        found, size, left = [np.empty(0, np.intp)], _LOOKED_AT, number
+        while left > 0 and first < last:
+            start = max(first, last - size)
+            found.append(self._rows(wanted, as_of, start, last)[::-1][:left])
+            left -= len(found[-1])
+            last, size = start, size * 4
+        return np.concatenate(found)
+
+    def _bounds(self, wanted: Wanted, as_of: int) -> tuple[int, int]:
+        """The first row that may pass, and the one after the last."""
+        last = int(np.searchsorted(self._known.upto(self.size), as_of, side="right"))
+        if wanted.query.since is None:
+            return 0, last
+        # Nothing is known before it is coded.
+        return int(np.searchsorted(self._known.upto(last), microseconds(wanted.query.since), side="left")), last
+
+    def _rows(self, wanted: Wanted, as_of: int, first: int, last: int) -> Rows:
         passing = self._passing(wanted, first, last)
         number = self._gone.size
         gone, gone_at = self._gone.upto(number), self._gone_at.upto(number)

@@ -23,7 +23,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def articles(coder: str, number: int, first: int) -> list[Article]:
     if coder == "off":
         return list(plain)
     texts = itertools.cycle(each.text for each in as_articles(sentences_by_kind()["general news"]))
-    return [replace(each, title="", text=text) for each, text in zip(plain, texts, strict=False)]
+    return [each.model_copy(update={"title": "", "text": text}) for each, text in zip(plain, texts, strict=False)]
 
 
 def publish(settings: Settings, some: list[Article]) -> float:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -171,6 +172,20 @@ def test_columns_can_answer_what_a_look_at_every_record_does(history: list[Known
     told = [(each.event_id, each.revision) for each in current(history, as_of) if passes(wanted, each)]
     for columns in (followed(history), loaded(history)):
         assert named(columns, columns.rows(wanted, microseconds(as_of))) == told
+
+
+@settings(deadline=None, max_examples=60)
+@given(histories(), WANTED, st.integers(-1, 80), st.integers(1, 5), st.integers(1, 4))
+def test_pages_of_the_newest_can_be_joined_to_all(
+    history: list[Known], wanted: Wanted, hours: int, number: int, looked_at: int
+) -> None:
+    columns, as_of = loaded(history), microseconds(START + timedelta(hours=hours))
+    pages: list[Any] = [columns.newest(wanted, as_of, None, number)]
+    with patch("ingest.api.columns._LOOKED_AT", looked_at):
+        while len(pages[-1]):
+            pages.append(columns.newest(wanted, as_of, columns.place(int(pages[-1][-1])), number))
+    assert {len(page) for page in pages[:-2]} <= {number}
+    assert [row for page in pages for row in page] == columns.rows(wanted, as_of)[::-1].tolist()
 
 
 @settings(deadline=None, max_examples=60)
