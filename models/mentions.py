@@ -10,7 +10,7 @@ from typing import Any
 from models import ontology
 from models.events import Actor, Count, Event, Location, Mention
 from models.resolve import countries_named
-from models.resolve.text import fold
+from models.spelling import fold
 
 # The lead: later sentences tell other events, or the same one again as background.
 LEAD_SENTENCES = 3

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ingest.cli.values import REALIS, parse_country, parse_realis, parse_type, parse_when
 from ingest.storage import EventFilter
 from models.ontology import TYPES, quad
-from models.resolve.text import fold
+from models.spelling import fold
 
 QUADS: tuple[str, ...] = tuple(dict.fromkeys(map(quad, TYPES)))
 STATUSES = ("single_source", "corroborated", "contradicted", "retracted")

@@ -51,7 +51,12 @@ MinSourcesOption = Annotated[
     int | None, typer.Option("--min-sources", min=1, metavar="N", help="Only of so many independent sources.")
 ]
 ActorOption = Annotated[
-    str | None, typer.Option("--actor", metavar="TEXT", help="Only with this in the name of an actor or recipient.")
+    str | None,
+    typer.Option(
+        "--actor",
+        metavar="TEXT",
+        help="Only where each of these words begins a word of an actor's or recipient's name.",
+    ),
 ]
 SourceOption = Annotated[
     list[str] | None,

@@ -25,6 +25,7 @@ from ingest.storage.queries import among, bounded, chunks, insert, within
 from ingest.storage.reading import Changed, read_event_records
 from ingest.storage.tables import Key, Number, UtcTime, metadata
 from ingest.storage.values import IncidentFilter
+from models.spelling import fold
 
 _LOCK = 0x6B656570  # of PostgreSQL's advisory locks
 _STREAMED_AT_ONCE = 500  # rows
@@ -33,7 +34,7 @@ _ADMITTED_AT_ONCE = 500  # incidents
 # Every revision of every incident, as `events` has those of events: `record` is the JSON as published, `stored` is when
 # the store learned of it, `superseded` when of the next one; null while it is current. `number` is that of the event revision
 # that made it, in the order in which they were kept. `parties`, `told_by` (feeds and publishers) and `languages` are for
-# searching: each entry between line breaks, parties in small letters.
+# searching: each entry between line breaks, parties folded.
 incidents = sa.Table(
     "incidents",
     metadata,
@@ -372,7 +373,7 @@ def _row(
         "reports": len(record.reports),
         "dead_min": dead and bounded(dead.min),
         "dead_max": dead and bounded(dead.max),
-        "parties": _lines(who.text.lower() for who in record.parties),
+        "parties": _lines(fold(who.text) for who in record.parties),
         "told_by": _lines([*publishers, *(row["feed"] for row in told)]),
         "languages": _lines(row["language"] for row in told if row["language"]),
         "record": record.to_json().decode(),
@@ -429,7 +430,8 @@ def _select_incidents(wanted: IncidentFilter, country: str | None) -> sa.Select[
         tests.append(c.lat.between(south, north))
         tests.append(c.lon.between(west, east) if west <= east else sa.or_(c.lon >= west, c.lon <= east))
     if wanted.actor is not None:
-        tests.append(c.parties.contains(" ".join(wanted.actor.lower().split()), autoescape=True))
+        for word in fold(wanted.actor).split():
+            tests.append(sa.or_(*(c.parties.contains(before + word, autoescape=True) for before in "\n ")))
     if wanted.languages:
         tests.append(_listed(c.languages, wanted.languages))
     if wanted.sources:

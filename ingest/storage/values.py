@@ -162,8 +162,8 @@ class EventFilter:
 class IncidentFilter:
     """Which incidents are wanted: those that pass every test given; an empty tuple or None tests nothing.
 
-    `countries` may be those of the place or of a party; `actor` is looked for in the names of the parties, without regard
-    to case. `since` (included) and `until` (not included) bound the time of the last change, `reported_since` and
+    `countries` may be those of the place or of a party. Each word of `actor` must begin a word of a party, without regard to
+    case and accents. `since` (included) and `until` (not included) bound the time of the last change, `reported_since` and
     `reported_until` that of the first report, `happened_since` and `happened_until` the days as in `EventFilter`. `bbox` is
     west, south, east, north in degrees, and may cross the date line. `sources` are feeds or publishers, one of which tells it.
     Without `statuses` retracted ones are left out; merged ones always are. `as_of` as in `EventFilter`. `before` is the

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from models.events import Actor, Count, EventDate, Location, Mention, Realis, Span
 from models.resolve import countries_named
-from models.resolve.text import fold
+from models.spelling import fold
 
 # A date that spans more days than this says nothing ("this year").
 _LONGEST_DATE = 4

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from models.resolve import gazetteer
 from models.resolve.lexicon import Kind, Lexicon, Meaning, Token, lexicon, tokens
 from models.resolve.places import resolve_place
-from models.resolve.text import fold, read_data
+from models.resolve.text import read_data
+from models.spelling import fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from models.resolve.actors import BODIES, ActorCode, resolve_actor
 from models.resolve.gazetteer import ADMIN1, countries, find
 from models.resolve.lexicon import Kind, Token, lexicon, tokens
 from models.resolve.places import Place, resolve_place
-from models.resolve.text import fold, read_data
+from models.resolve.text import read_data
 from models.resolve.zones import local_time
+from models.spelling import fold
 from models.text import dateline
 
 _WORDS = tomllib.loads(read_data("references.toml"))

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from models.resolve.gazetteer import ADMIN1, DISTRICT, PLACE, countries
-from models.resolve.text import fold, read_data
+from models.resolve.text import read_data
+from models.spelling import fold
 
 _LATIN = re.compile(r"[A-Z\u00c0-\u024f\u1e00-\u1eff'‘’ʿʻ][A-Za-z\u00c0-\u024f\u1e00-\u1eff .'’‘ʿʻ`()-]{2,59}")
 # What news leaves out of, or puts after, the name of a province or district.

@@ -13,7 +13,8 @@ from datetime import date
 from enum import Enum
 from functools import cache, lru_cache
 
-from models.resolve.text import fold, read_data
+from models.resolve.text import read_data
+from models.spelling import fold
 
 
 class Kind(Enum):

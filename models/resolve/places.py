@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple
 
 from models.resolve import gazetteer
 from models.resolve.lexicon import Kind, Meaning, lexicon, rows, tokens
-from models.resolve.text import fold as _fold
 from models.resolve.text import read_data
+from models.spelling import fold as _fold
 
 fold = lru_cache(maxsize=8192)(_fold)
 

@@ -11,7 +11,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from models.resolve.lexicon import rows
-from models.resolve.text import fold
+from models.spelling import fold
 
 
 def local_time(

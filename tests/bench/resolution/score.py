@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from models.assemble import Resolver
 from models.events import Location, ModelInfo, Span
 from models.resolve.article import Article
-from models.resolve.text import fold
+from models.spelling import fold
 from models.text import sentences
 
 HERE = Path(__file__).parent

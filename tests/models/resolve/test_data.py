@@ -5,7 +5,7 @@ import pytest
 from models.ontology import TYPES
 from models.resolve import gazetteer
 from models.resolve.lexicon import rows, tokens
-from models.resolve.text import fold
+from models.spelling import fold
 
 SECTORS = set("GOV MIL COP SPY JUD LEG REB UAF OPP PTY ELI REL EDU BUS MED LAB CRM REF CVL".split())
 COUNTRIES = {row[0] for row in rows("countries")}

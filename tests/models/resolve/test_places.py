@@ -4,7 +4,7 @@ import pytest
 
 from models.resolve import gazetteer, resolve_place
 from models.resolve.lexicon import rows
-from models.resolve.text import fold
+from models.spelling import fold
 
 
 @pytest.mark.parametrize(
