@@ -7,9 +7,10 @@ read, each as of a time that is settled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NO_FIRST_DAY, _NO_LAST_DAY = np.iinfo(np.int32).max, -1
 _FEW = 16  # ids that are looked for one by one
+_LOOKED_UP = 65_536  # values that are looked for in others at once
 _COMPARED = 4  # values that are looked for one by one
 _RARE = 30  # rows to one that passes, from where on each is looked up by itself
 
@@ -199,6 +201,17 @@ def _picked(
     return values[np.repeat(starts[rows], lengths) + within], lengths
 
 
+def _among(values: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> Rows:
+    """Where one of the wanted values is. What `numpy.isin` needs for it is several times the size of `values`."""
+    wanted = np.sort(wanted)
+    found = []
+    for start in range(0, len(values), _LOOKED_UP):
+        some = values[start : start + _LOOKED_UP]
+        nearest = wanted[np.minimum(np.searchsorted(wanted, some), len(wanted) - 1)]
+        found.append(np.flatnonzero(nearest == some) + start)
+    return np.concatenate(found) if found else np.empty(0, np.intp)
+
+
 def _chosen(chosen: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.bool_]:
     """For each of the values whether it is chosen."""
     few = np.flatnonzero(chosen)
@@ -211,6 +224,12 @@ def _chosen(chosen: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.bool_
     # A name that was added after `chosen` was made is none that was wanted: the last of `chosen` stands for all of these.
     looked_up: NDArray[np.bool_] = np.take(chosen, values, mode="clip")
     return looked_up
+
+
+def _parted(numbers: NDArray[Any], lengths: NDArray[np.intp], names: Names) -> Iterator[tuple[str, ...]]:
+    """The names that stand for the numbers, of which each row has so many."""
+    named = (names.names[number] for number in numbers.tolist())
+    return (tuple(islice(named, length)) for length in lengths.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +331,7 @@ class Columns:
         if len(wanted) <= _FEW:
             hits = np.concatenate([np.flatnonzero(heads == np.uint64(head)) for head, _ in wanted])
         else:
-            hits = np.flatnonzero(np.isin(heads, np.array([head for head, _ in wanted], np.uint64)))
+            hits = _among(heads, np.array([head for head, _ in wanted], np.uint64))
         hits.sort()
         found: dict[str, int] = {}
         for at, head, tail in zip(hits.tolist(), heads[hits].tolist(), tails[hits].tolist(), strict=True):
@@ -475,17 +494,22 @@ class Columns:
         last = self._rows_of((name for some in ids for name in some), size)
         return [[last[name] for name in some if name in last] for some in ids]
 
-    def told(self, row: int) -> Told:
-        """What an incident takes from the event in that row."""
-        size = self.size
-        feeds, _ = self._feeds.of(np.array([row]))
-        languages, _ = self._languages.of(np.array([row]))
-        return Told(
-            self.realis.names[int(self._realis.upto(size)[row])],
-            float(self._confidence.upto(size)[row]),
-            tuple(self.feeds.names[number] for number in feeds.tolist()),
-            tuple(self.languages.names[number] for number in languages.tolist()),
-        )
+    def told(self, rows: Sequence[int]) -> list[Told]:
+        """What incidents take from the events in those rows, in any order."""
+        some, places = np.unique(np.array(rows, np.intp), return_inverse=True)
+        realis = self._realis.upto(self.size)[some].tolist()
+        confidence = self._confidence.upto(self.size)[some].tolist()
+        made = [
+            Told(self.realis.names[number], *each)
+            for number, *each in zip(
+                realis,
+                confidence,
+                _parted(*self._feeds.of(some), self.feeds),
+                _parted(*self._languages.of(some), self.languages),
+                strict=True,
+            )
+        ]
+        return [made[place] for place in places.tolist()]
 
     # --- what is counted
 
