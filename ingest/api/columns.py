@@ -133,12 +133,25 @@ class _Column:
         return self._data[:size]
 
 
-class _Lists:
-    """A few numbers for each row."""
+class _Numbers(_Column):
+    """Numbers of names: in as few bytes each as the greatest of them takes."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self) -> None:
+        super().__init__(np.uint8)
+
+    def extend(self, values: Sequence[Any] | NDArray[Any]) -> None:
+        most = int(np.max(values, initial=0))
+        if most > np.iinfo(self._data.dtype).max:
+            self._data = self._data.astype(np.min_scalar_type(most))
+        super().extend(values)
+
+
+class _Lists:
+    """The numbers of a few names for each row."""
+
+    def __init__(self) -> None:
         self._ends = _Column(np.uint32)
-        self._values = _Column(kind)
+        self._values = _Numbers()
 
     def extend(self, lists: Sequence[Sequence[int]]) -> None:
         self.append([value for each in lists for value in each], np.fromiter(map(len, lists), np.int64, len(lists)))
@@ -257,9 +270,7 @@ class Columns:
         self._confidence, self._sources = _Column(np.float32), _Column(np.uint16)
         self._lat, self._lon = _Column(np.float32), _Column(np.float32)
         self._first_day, self._last_day = _Column(np.int32), _Column(np.int32)
-        # Names that whoever writes a feed may choose have room for any number.
-        self._countries, self._words = _Lists(np.uint16), _Lists(np.uint32)
-        self._feeds, self._languages = _Lists(np.uint32), _Lists(np.uint32)
+        self._countries, self._words, self._feeds, self._languages = _Lists(), _Lists(), _Lists(), _Lists()
         # Rows that were superseded, and when.
         self._gone, self._gone_at = _Column(np.int64), _Column(np.int64)
         # The row before of the same item; -1 for none.
