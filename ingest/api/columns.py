@@ -217,12 +217,17 @@ def _picked(
 def _among(values: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> Rows:
     """Where one of the wanted values is. What `numpy.isin` needs for it is several times the size of `values`."""
     wanted = np.sort(wanted)
-    found = []
-    for start in range(0, len(values), _LOOKED_UP):
-        some = values[start : start + _LOOKED_UP]
-        nearest = wanted[np.minimum(np.searchsorted(wanted, some), len(wanted) - 1)]
-        found.append(np.flatnonzero(nearest == some) + start)
-    return np.concatenate(found) if found else np.empty(0, np.intp)
+    # Most are known by their last 16 bits not to be wanted, which is many times quicker than to search for them.
+    ends = np.zeros(1 << 16, bool)
+    ends[wanted.astype(np.uint16)] = True
+    near = [
+        np.flatnonzero(ends[values[start : start + _LOOKED_UP].astype(np.uint16)]) + start
+        for start in range(0, len(values), _LOOKED_UP)
+    ]
+    rows = np.concatenate(near) if near else np.empty(0, np.intp)
+    some = values[rows]
+    found: Rows = rows[wanted[np.minimum(np.searchsorted(wanted, some), len(wanted) - 1)] == some]
+    return found
 
 
 def _chosen(chosen: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.bool_]:
