@@ -7,9 +7,10 @@ read, each as of a time that is settled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NO_FIRST_DAY, _NO_LAST_DAY = np.iinfo(np.int32).max, -1
 _FEW = 16  # ids that are looked for one by one
+_LOOKED_UP = 65_536  # values that are looked for in others at once
 _COMPARED = 4  # values that are looked for one by one
 _LOOKED_AT = 20_000  # rows, when some of the newest are looked for; four times as many if that does not do
 _RARE = 30  # rows to one that passes, from where on each is looked up by itself
@@ -132,11 +134,24 @@ class _Column:
         return self._data[:size]
 
 
-class _Lists:
-    """A few numbers for each row."""
+class _Numbers(_Column):
+    """Whole numbers from 0 on, in as few bytes each as the greatest of them takes."""
 
-    def __init__(self, kind: Any) -> None:
-        self._values = _Column(kind)
+    def __init__(self) -> None:
+        super().__init__(np.uint8)
+
+    def extend(self, values: Sequence[Any] | NDArray[Any]) -> None:
+        most = int(np.max(values, initial=0))
+        if most > np.iinfo(self._data.dtype).max:
+            self._data = self._data.astype(np.min_scalar_type(most))
+        super().extend(values)
+
+
+class _Lists:
+    """The numbers of a few names for each row."""
+
+    def __init__(self) -> None:
+        self._values = _Numbers()
         self._rows = _Column(np.int32)  # of each value, in order
 
     def extend(self, first: int, lists: Sequence[Sequence[int]]) -> None:
@@ -188,6 +203,22 @@ class _Lists:
         return values[np.repeat(taken, lengths)], lengths[taken]
 
 
+def _among(values: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> Rows:
+    """Where one of the wanted values is. What `numpy.isin` needs for it is several times the size of `values`."""
+    wanted = np.sort(wanted)
+    # Most are known by their last 16 bits not to be wanted, which is many times quicker than to search for them.
+    ends = np.zeros(1 << 16, bool)
+    ends[wanted.astype(np.uint16)] = True
+    near = [
+        np.flatnonzero(ends[values[start : start + _LOOKED_UP].astype(np.uint16)]) + start
+        for start in range(0, len(values), _LOOKED_UP)
+    ]
+    rows = np.concatenate(near) if near else np.empty(0, np.intp)
+    some = values[rows]
+    found: Rows = rows[wanted[np.minimum(np.searchsorted(wanted, some), len(wanted) - 1)] == some]
+    return found
+
+
 def _chosen(chosen: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.bool_]:
     """For each of the values whether it is chosen."""
     few = np.flatnonzero(chosen)
@@ -200,6 +231,12 @@ def _chosen(chosen: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.bool_
     # A name that was added after `chosen` was made is none that was wanted: the last of `chosen` stands for all of these.
     looked_up: NDArray[np.bool_] = np.take(chosen, values, mode="clip")
     return looked_up
+
+
+def _parted(numbers: NDArray[Any], lengths: NDArray[np.intp], names: Names) -> Iterator[tuple[str, ...]]:
+    """The names that stand for the numbers, of which each row has so many."""
+    named = (names.names[number] for number in numbers.tolist())
+    return (tuple(islice(named, length)) for length in lengths.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +259,12 @@ class Columns:
         self.realis, self.statuses = Names(), Names()
         self.countries, self.words, self.feeds, self.languages = Names(), Names(), Names(), Names()
         self._known, self._coded, self._day = _Column(np.int64), _Column(np.int64), _Column(np.int32)
-        self._head, self._tail, self._revision = _Column(np.uint64), _Column(np.uint32), _Column(np.int32)
+        self._head, self._tail, self._revision = _Column(np.uint64), _Column(np.uint32), _Numbers()
         self._type, self._realis, self._status = _Column(np.uint8), _Column(np.uint8), _Column(np.uint8)
-        self._confidence, self._sources = _Column(np.float32), _Column(np.uint16)
+        self._confidence, self._sources = _Column(np.float32), _Numbers()
         self._lat, self._lon = _Column(np.float32), _Column(np.float32)
         self._first_day, self._last_day = _Column(np.int32), _Column(np.int32)
-        # Names that whoever writes a feed may choose have room for any number.
-        self._countries, self._words = _Lists(np.uint16), _Lists(np.uint32)
-        self._feeds, self._languages = _Lists(np.uint32), _Lists(np.uint32)
+        self._countries, self._words, self._feeds, self._languages = _Lists(), _Lists(), _Lists(), _Lists()
         # Rows that were superseded, and when.
         self._gone, self._gone_at = _Column(np.int64), _Column(np.int64)
         # The row before of the same item; -1 for none.
@@ -301,7 +336,7 @@ class Columns:
         if len(wanted) <= _FEW:
             hits = np.concatenate([np.flatnonzero(heads == np.uint64(head)) for head, _ in wanted])
         else:
-            hits = np.flatnonzero(np.isin(heads, np.array([head for head, _ in wanted], np.uint64)))
+            hits = _among(heads, np.array([head for head, _ in wanted], np.uint64))
         hits.sort()
         found: dict[str, int] = {}
         for at, head, tail in zip(hits.tolist(), heads[hits].tolist(), tails[hits].tolist(), strict=True):
@@ -484,17 +519,22 @@ class Columns:
         last = self._rows_of((name for some in ids for name in some), size)
         return [[last[name] for name in some if name in last] for some in ids]
 
-    def told(self, row: int) -> Told:
-        """What an incident takes from the event in that row."""
-        size = self.size
-        feeds, _ = self._feeds.of(np.array([row]))
-        languages, _ = self._languages.of(np.array([row]))
-        return Told(
-            self.realis.names[int(self._realis.upto(size)[row])],
-            float(self._confidence.upto(size)[row]),
-            tuple(self.feeds.names[number] for number in feeds.tolist()),
-            tuple(self.languages.names[number] for number in languages.tolist()),
-        )
+    def told(self, rows: Sequence[int]) -> list[Told]:
+        """What incidents take from the events in those rows, in any order."""
+        some, places = np.unique(np.array(rows, np.intp), return_inverse=True)
+        realis = self._realis.upto(self.size)[some].tolist()
+        confidence = self._confidence.upto(self.size)[some].tolist()
+        made = [
+            Told(self.realis.names[number], *each)
+            for number, *each in zip(
+                realis,
+                confidence,
+                _parted(*self._feeds.of(some), self.feeds),
+                _parted(*self._languages.of(some), self.languages),
+                strict=True,
+            )
+        ]
+        return [made[place] for place in places.tolist()]
 
     # --- what is counted
 

@@ -32,7 +32,6 @@ INTERVAL = 1.0
 STALE = 60.0
 """Seconds after which what was seen then says nothing."""
 _AT_ONCE = 2000  # rows
-_INCIDENTS_AT_ONCE = 20_000  # more, as to find the events of some takes as long as to find those of many
 _RECENT_BYTES = 16_000_000
 # Superseded revisions of incidents are let go of when they are so many, except those of the last hour (microseconds).
 # Where they are asked for after that, `Desk.then` reads them from the store.
@@ -207,7 +206,7 @@ class Desk:
         """The incidents as they were known at a time."""
         columns = Columns(microseconds(as_of))
         with closing(self._store.incidents_at(as_of)) as changes:
-            while rows := self._rows("incidents", islice(changes, _INCIDENTS_AT_ONCE), as_of):
+            while rows := self._rows("incidents", islice(changes, _AT_ONCE), as_of):
                 columns.append(rows, rows[-1].known, follow=False)
         columns.append([], microseconds(as_of))
         return columns
@@ -246,7 +245,8 @@ class Desk:
             reports.append([report["event_id"] for report in record["reports"]])
         columns = self._columns["events"]
         found = columns.find(reports, microseconds(until))
-        return [told_by(row, list(map(columns.told, some))) for row, some in zip(rows, found, strict=True)]
+        told = iter(columns.told([row for some in found for row in some]))
+        return [told_by(row, list(islice(told, len(some)))) for row, some in zip(rows, found, strict=True)]
 
 
 def _event_row(change: Changed) -> Row:

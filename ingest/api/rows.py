@@ -26,31 +26,27 @@ def _ordinal(day: str | None) -> int | None:
         return None
 
 
-@lru_cache(50_000)
+@lru_cache(1000)  # events of one article have the same
 def _time(text: str) -> int:
     return microseconds(datetime.fromisoformat(text))
 
 
-@lru_cache(50_000)
+@lru_cache(10_000)
 def _words(text: str) -> tuple[str, ...]:
     return words_of([text])
 
 
-def _days(row: Row, date: Mapping[str, Any] | None) -> Row:
-    """The row with the first and the last day of an event's or incident's date."""
-    if not date:
-        return row
-    first, last = _ordinal(date.get("earliest")), _ordinal(date.get("latest"))
-    return row._replace(
-        first_day=row.first_day if first is None else first, last_day=row.last_day if last is None else last
-    )
-
-
-def _placed(row: Row, place: Mapping[str, Any] | None) -> Row:
-    """The row with the coordinates of a place."""
-    if not place or place.get("lat") is None or place.get("lon") is None:
-        return row
-    return row._replace(lat=place["lat"], lon=place["lon"])
+def _where(place: Mapping[str, Any] | None, date: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The columns of a place's coordinates, and of the first and the last day of a date, as far as they are known."""
+    found: dict[str, Any] = {}
+    if place and place.get("lat") is not None and place.get("lon") is not None:
+        found["lat"], found["lon"] = place["lat"], place["lon"]
+    if date:
+        if (first := _ordinal(date.get("earliest"))) is not None:
+            found["first_day"] = first
+        if (last := _ordinal(date.get("latest"))) is not None:
+            found["last_day"] = last
+    return found
 
 
 def read_event(record: str) -> Mapping[str, Any]:
@@ -74,7 +70,7 @@ def event_row(record: Mapping[str, Any], known: int, superseded: int | None = No
     named = [location["country"]] if location else []
     named += [party.get("country") for party in parties]
     language = article.get("language")
-    row = Row(
+    return Row(
         known=known,
         id=record["event_id"],
         revision=record["revision"],
@@ -88,8 +84,8 @@ def event_row(record: Mapping[str, Any], known: int, superseded: int | None = No
         feeds=(article["feed"],),
         languages=(language,) if language else (),
         superseded=superseded,
+        **_where(location, record["date"]),
     )
-    return _placed(_days(row, record["date"]), location)
 
 
 def incident_row(record: Mapping[str, Any], known: int) -> Row:
@@ -97,7 +93,7 @@ def incident_row(record: Mapping[str, Any], known: int) -> Row:
     place, day = record.get("place"), record.get("date")
     parties = [supported["value"] for side in ("actors", "recipients") for supported in record.get(side) or ()]
     named = [*record["countries"], *(party.get("country") for party in parties)]
-    row = Row(
+    return Row(
         known=known,
         id=record["incident_id"],
         revision=record["revision"],
@@ -110,8 +106,8 @@ def incident_row(record: Mapping[str, Any], known: int) -> Row:
         countries=tuple({country: None for country in named if country}),
         words=tuple({word: None for party in parties for word in _words(party["text"])}),
         feeds=tuple({report["publisher"]: None for report in record["reports"]}),
+        **_where(place and place["value"], day and day["value"]),
     )
-    return _placed(_days(row, day and day["value"]), place and place["value"])
 
 
 def told_by(incident: Row, told: Sequence[Told]) -> Row:

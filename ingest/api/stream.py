@@ -2,7 +2,8 @@
 
 A client is nothing but its place in that order. When there is news all are woken, and each sends what passes its filter from
 its place on: out of the records that became known last, which all share, or out of the store for one that was away or is
-behind. So none has a queue that can grow. One that does not take what it is sent is cut off, and resumes by `Last-Event-ID`.
+behind. So none has a queue that can grow. Those with the same filter are sent the same bytes, which are made once. One that
+does not take what it is sent is cut off, and resumes by `Last-Event-ID`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -23,12 +24,17 @@ from ingest.api.guard import Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
+Asked = tuple[Of, int | None, Wanted, int, int]
+"""What is looked for: of which columns, known by their floor, by which filter, from which row to before which."""
+
 HEARTBEAT = 15.0
 """Seconds between two comments where there is no news."""
 PATIENCE = 30.0
 """Seconds in which a client must take what it is sent."""
-_AT_ONCE = 50  # records in a piece
-_LOOKED_AT = 100_000  # rows in a piece
+_AT_ONCE = 20  # records looked up at once: a client that is slow holds on to these
+_PIECE = 16_000  # bytes sent at once, if no single record has more
+_SHARED_BYTES = 4_000_000  # pieces that are kept for the next client with the same filter
+_LOOKED_AT = 100_000  # rows looked through at once
 _READING = 4  # clients at once that are given records out of the store
 _KINDS: dict[Of, str] = {"events": "event", "incidents": "incident"}
 
@@ -36,6 +42,22 @@ _KINDS: dict[Of, str] = {"events": "event", "incidents": "incident"}
 def frame(of: Of, place: Place, record: str) -> bytes:
     """A record as a server-sent event; a record has no line breaks."""
     return f"id: {place.known}-{place.id}-{place.revision}\nevent: {_KINDS[of]}\ndata: {record}\n\n".encode()
+
+
+def pieces(frames: Iterable[bytes]) -> list[bytes]:
+    """The frames in that order, joined to pieces of `_PIECE` bytes at most; one that is longer is a piece by itself."""
+    made: list[bytes] = []
+    some: list[bytes] = []
+    size = 0
+    for each in frames:
+        if some and size + len(each) > _PIECE:
+            made.append(b"".join(some))
+            some, size = [], 0
+        some.append(each)
+        size += len(each)
+    if some:
+        made.append(b"".join(some))
+    return made
 
 
 class Hub:
@@ -48,7 +70,9 @@ class Hub:
         self.closing = False
         self._reading = asyncio.Semaphore(_READING)
         self._news: asyncio.Future[None] | None = None
-        self._shared: OrderedDict[tuple[Of, int | None, Wanted, int, int], Rows] = OrderedDict()
+        self._shared: OrderedDict[Asked, Rows] = OrderedDict()
+        self._pieces: OrderedDict[tuple[Asked, int], list[bytes]] = OrderedDict()
+        self._size = 0  # bytes of these pieces
 
     def wake(self) -> None:
         """Tell all clients that there is news; in the loop's thread."""
@@ -67,30 +91,51 @@ class Hub:
             self._news = asyncio.get_running_loop().create_future()
         await asyncio.wait((self._news,), timeout=seconds)
 
-    def passing(self, of: Of, columns: Columns, wanted: Wanted, first: int, last: int) -> Rows:
+    def passing(self, asked: Asked, columns: Columns) -> Rows:
         """The rows that are news for a filter; clients with the same filter share the answer."""
-        name = (of, columns.floor, wanted, first, last)
-        found = self._shared.get(name)
+        found = self._shared.get(asked)
         if found is None:
-            found = self._shared[name] = columns.news(wanted, first, last)
+            _, _, wanted, first, last = asked
+            found = self._shared[asked] = columns.news(wanted, first, last)
             if len(self._shared) > 100:
                 self._shared.popitem(last=False)
         return found
 
-    async def frames(self, of: Of, wanted: Wanted, columns: Columns, rows: Rows) -> list[bytes]:
-        """What is sent for those rows."""
-        records = self.desk.recent(of, columns, rows)
-        if records is None:
-            async with self._reading:
-                records = await run_in_threadpool(self.desk.records, of, columns, rows)
+    async def pieces(self, asked: Asked, columns: Columns, rows: Rows, start: int) -> list[bytes]:
+        """What is sent of the rows that pass, from the `start`th on; clients with the same filter share it."""
+        found = self._pieces.get((asked, start))
+        if found is None:
+            of, _, wanted, *_ = asked
+            some = rows[start : start + _AT_ONCE]
+            records = self.desk.recent(of, columns, some)
+            if records is None:
+                async with self._reading:
+                    # Another one may have read them meanwhile.
+                    found = self._pieces.get((asked, start))
+                    if found is not None:
+                        return found
+                    records = await run_in_threadpool(self.desk.records, of, columns, some)
+            found = await self._made(of, wanted, columns, some, records)
+            self._keep((asked, start), found)
+        return found
+
+    async def _made(self, of: Of, wanted: Wanted, columns: Columns, rows: Rows, records: Sequence[str]) -> list[bytes]:
         if wanted.text is not None:
             passing = await run_in_threadpool(self.desk.texts, of, records, wanted.text)
         else:
             passing = [True] * len(records)
         places = [columns.place(int(row)) for row in rows]
-        return [
+        return pieces(
             frame(of, *each) for each, taken in zip(zip(places, records, strict=True), passing, strict=True) if taken
-        ]
+        )
+
+    def _keep(self, name: tuple[Asked, int], made: list[bytes]) -> None:
+        self._size -= sum(map(len, self._pieces.pop(name, ())))
+        self._pieces[name] = made
+        self._size += sum(map(len, made))
+        while self._size > _SHARED_BYTES:
+            _, oldest = self._pieces.popitem(last=False)
+            self._size -= sum(map(len, oldest))
 
 
 class EventStream(Response):
@@ -137,12 +182,11 @@ class EventStream(Response):
             first = columns.after(self._place)
             last = min(columns.size, first + _LOOKED_AT)
             if first < last:
-                rows = self._hub.passing(self._of, columns, self._wanted, first, last)
+                asked = (self._of, columns.floor, self._wanted, first, last)
+                rows = self._hub.passing(asked, columns)
                 for start in range(0, len(rows), _AT_ONCE):
-                    some = rows[start : start + _AT_ONCE]
-                    frames = await self._hub.frames(self._of, self._wanted, columns, some)
-                    if frames:
-                        await self._piece(send, b"".join(frames))
+                    for piece in await self._hub.pieces(asked, columns, rows, start):
+                        await self._piece(send, piece)
                         heard = time.monotonic()
                     if self._hub.closing:
                         break

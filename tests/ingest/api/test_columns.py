@@ -240,6 +240,25 @@ def row(number: int, **fields: Any) -> Row:
     return base._replace(**fields)
 
 
+def test_columns_can_hold_more_names_than_a_byte_or_two_can_tell_apart() -> None:
+    """What was read before there were so many is not moved by it."""
+    columns = filled(*(row(number, feeds=(f"feed-{number}",), languages=("en",)) for number in range(1, 400)))
+    before = columns.rows(Wanted(), 10**18)
+    columns.append([row(400, feeds=tuple(f"more-{number}" for number in range(70_000)), languages=("fr",))], 10**18)
+    for feed, number in (("feed-1", 1), ("feed-257", 257), ("feed-399", 399), ("more-0", 400), ("more-69999", 400)):
+        found = columns.rows(Wanted(feeds=(feed,)), 10**18)
+        assert named(columns, found) == [(f"{number:024x}", 1)]
+    assert len(counts(columns, before, ["source"])) == 399
+    # As an incident looks its events up: in any order, some of them twice, some unknown.
+    ids = [f"{number:024x}" for number in (300, 5, 999, 300, *range(10, 40))]
+    [found, nothing] = columns.find([ids, ["f" * 24]], 10**18)
+    assert [each.feeds for each in columns.told(found)] == [
+        (f"feed-{number}",) for number in (300, 5, 300, *range(10, 40))
+    ]
+    assert {each.languages for each in columns.told(found)} == {("en",)}
+    assert nothing == columns.told([]) == []
+
+
 @pytest.mark.parametrize(
     ("by", "answer"),
     [

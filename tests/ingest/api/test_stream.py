@@ -9,6 +9,7 @@ import random
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -20,10 +21,10 @@ import pytest
 from pydantic import SecretStr
 
 from ingest.api import stream
-from ingest.api.columns import Columns
+from ingest.api.columns import Columns, Row
 from ingest.api.desk import Desk
 from ingest.api.filters import Wanted
-from ingest.api.stream import Hub
+from ingest.api.stream import EventStream, Hub
 from ingest.settings import Settings
 from ingest.storage import EventFilter, Store
 from tests.ingest.api.conftest import QUICK, wait_ready
@@ -228,6 +229,60 @@ def test_a_stream_ends_when_its_key_is_revoked_and_a_slow_client_is_cut_off(monk
     sent, hub = asyncio.run(follow(False, []))
     assert sent == [b"retry: 3000\n\n"]
     assert hub.clients == 0
+
+
+def test_what_many_that_take_nothing_are_to_be_sent_is_made_once() -> None:
+    """At the level of ASGI: what fifty clients hold of 200 records of 2 kB while they wait is a few kB each."""
+    desk, columns = Desk(None), Columns()  # type: ignore[arg-type]
+    desk._columns = {"events": columns, "incidents": Columns(0)}
+    sent: list[bytes] = []
+
+    async def send(message: Any) -> None:
+        if len(message.get("body", b"")) > 1000:
+            sent.append(message["body"])
+            await asyncio.sleep(60)
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def still() -> bool:
+        return True
+
+    async def follow() -> int:
+        hub = Hub(desk, 50)
+        streams = [EventStream(hub, "events", Wanted(), None, still) for _ in range(50)]
+        tasks = [asyncio.create_task(each({"type": "http"}, receive, send)) for each in streams]
+        async with asyncio.timeout(20):
+            while hub._news is None or hub.clients < 50:  # noqa: ASYNC110 - they signal nothing
+                await asyncio.sleep(0)
+        rows = [Row(1, f"{number:024x}", 1, 0, "new", "ASSAULT", "actual", 0.5) for number in range(200)]
+        for each in rows:
+            desk._recent["events"].add((each.id, 1), "x" * 2000)
+        columns.append(rows, 1)
+        tracemalloc.start()
+        hub.wake()
+        async with asyncio.timeout(20):
+            while len(sent) < 50:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return held
+
+    held = asyncio.run(follow())
+    assert len({id(body) for body in sent}) == 1
+    assert 2000 < len(sent[0]) <= 16_000
+    assert held < 50 * 20_000
+
+
+def test_frames_can_be_joined_to_pieces_of_a_bounded_size() -> None:
+    short, long = [bytes([number]) * 1000 for number in range(40)], b"l" * 50_000
+    made = stream.pieces([*short, long, *short])
+    assert b"".join(made) == b"".join([*short, long, *short])
+    assert [len(each) for each in made] == [16_000, 16_000, 8000, 50_000, 16_000, 16_000, 8000]
+    assert stream.pieces([]) == []
 
 
 def test_one_that_takes_nothing_keeps_nobody_waiting_and_the_server_ends_at_once(live: Live) -> None:
