@@ -82,8 +82,13 @@ class _Entry(FeedParserDict):  # type: ignore[misc]
     __hash__ = FeedParserDict.__hash__
 
 
-class _ContentParams(dict[str, Any]):
-    """What is known of the text being read. No key of it stands for another, and no value of it can be changed in place."""
+class _ContentParams(FeedParserDict):  # type: ignore[misc]
+    """What is known of the text being read. No key of it stands for another, and no value can be changed in place."""
+
+    __getitem__ = dict.__getitem__
+    __setitem__ = dict.__setitem__
+    __contains__ = dict.__contains__
+    get = dict.get
 
     def __deepcopy__(self, memo: object) -> _ContentParams:
         return _ContentParams(self)
