@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from xml.sax.expatreader import ExpatParser
 from xml.sax.xmlreader import AttributesNSImpl
@@ -40,7 +41,7 @@ class _Expat(ExpatParser):
         parser.buffer_text = True
         parser.buffer_size = 1 << 16
 
-    def start_element_ns(self, name: str, attrs: dict[str, str]) -> None:
+    def start_element_ns(self, name: str, attrs: Mapping[str, str]) -> None:
         if attrs:
             super().start_element_ns(name, attrs)
         else:
