@@ -9,8 +9,10 @@ import hashlib
 import html
 import re
 import unicodedata
+from functools import lru_cache
 
-_BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,:](?=\d)")
+# The mark first, as a search for one of few is fast.
+_BETWEEN_DIGITS = re.compile(r"[.,:](?<=\d.)(?=\d)")
 _POINT = "\ue000"  # a private character stands for a point while punctuation is dropped
 
 
@@ -31,6 +33,7 @@ class _WordsOnly(dict[int, str | None]):
 _words_only = _WordsOnly()
 
 
+@lru_cache(4)  # an entry's title and text are asked for twice
 def normalise(text: str) -> str:
     """What `text` says, without case, white space, punctuation and the variants of characters.
 

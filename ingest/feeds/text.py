@@ -56,7 +56,9 @@ def _clean(text: str) -> str:
 def _layout(text: str) -> str:
     """Lines without space around them, paragraphs one blank line apart."""
     text = "\n".join([" ".join(line.split()) for line in text.split("\n")])
-    text = _BLANK_LINES.sub("\n\n", text).strip()
+    if "\n\n\n" in text:
+        text = _BLANK_LINES.sub("\n\n", text)
+    text = text.strip()
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT].rstrip()
 
 
@@ -155,7 +157,9 @@ def html_to_text(markup: str) -> str:
     Block elements stand "\\n\\n" apart, `<br>` gives "\\n", table cells a space; scripts, styles, embedded things and
     captions are dropped. At most MAX_TEXT code points. Any string gives a string.
     """
-    markup = _SURROGATES.sub("\ufffd", markup).replace("<![CDATA[", "").replace("]]>", "").replace("\x00", "")
+    if not markup.isascii():
+        markup = _SURROGATES.sub("\ufffd", markup)
+    markup = markup.replace("<![CDATA[", "").replace("]]>", "").replace("\x00", "")
     if not _MARKUP.search(markup):
         return _layout(_clean(" ".join(html.unescape(markup).split())))
     markup = _CLOSED_AT_ONCE.sub("", markup)

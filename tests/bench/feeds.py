@@ -40,8 +40,9 @@ WORDS = (
 
 def entry(feed: int, number: int) -> str:
     """One RSS item, the same for the same numbers."""
-    chance = random.Random(feed * 1_000_003 + number)
-    said = [" ".join(chance.choices(WORDS, k=14)).capitalize() + "." for _ in range(8)]
+    # A draw a byte, as the server takes its part of the machine.
+    drawn = [WORDS[each % len(WORDS)] for each in random.Random(feed * 1_000_003 + number).randbytes(8 * 14)]
+    said = [" ".join(drawn[at : at + 14]).capitalize() + "." for at in range(0, len(drawn), 14)]
     when = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(minutes=number)
     return (
         f"<item><title>{said[0]}</title><link>http://news-{feed}.example/{number}</link><guid>{feed}-{number}</guid>"
