@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-pytest_plugins = ["tests.servers.kafka", "tests.servers.postgres", "tests.servers.prefect"]
+pytest_plugins = [f"tests.servers.{name}" for name in ("shared", "kafka", "postgres", "prefect")]
 
 # Those of half a minute and more, the longest first: begun last, they would run on alone. From `pytest --durations=150`.
 LONG = [
