@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,17 @@ SLOW = {
     "page/test_report.py": ["test_it_asks_for_nothing_runs_nothing_and_is_accessible"],
     "security/test_secured.py": ["test_no_secret_is_in_any_output_log_dead_letter_or_state_of_a_feed"],
 }
+
+
+# What is collected stays to the end: to look through it for garbage took a quarter of collecting, and some time ever after.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
