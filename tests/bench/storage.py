@@ -31,7 +31,7 @@ from ingest.storage import Coding, EventFilter, Position, Store, queries, tables
 from ingest.storage.partitions import make_partitions, month_of
 from models.events import AcledCode, Actor, Codes, Count, Event, EventDate, Location, ModelInfo, Span
 from models.ontology import TYPES
-from tests.servers.postgres import PostgresServer, require_binaries
+from tests.servers.postgres import PostgresCluster, require_binaries
 
 MONTHS = 60
 END = datetime(2026, 11, 1, tzinfo=UTC)
@@ -249,7 +249,7 @@ def database(kind: str, folder: str | None) -> Iterator[Callable[[], str]]:
         return
     if folder:
         tempfile.tempdir = folder
-    server = PostgresServer(require_binaries(), durable=True)
+    server = PostgresCluster(require_binaries(), durable=True)
     server._options |= POSTGRES
     try:
         server.start()

@@ -39,7 +39,7 @@ from tests.bench.coder import articles as as_articles
 from tests.bench.coder import sentences_by_kind
 from tests.ingest.pipeline import as_record, embedded_settings, server_settings
 from tests.servers.kafka import KafkaServer, require_kafka
-from tests.servers.postgres import PostgresServer, require_binaries
+from tests.servers.postgres import PostgresCluster, require_binaries
 
 LOG, EVENTS = "STREAMING_BENCH_LOG", "STREAMING_BENCH_EVENTS"
 
@@ -80,7 +80,7 @@ class Places:
     """Where the servers are; for the embedded parts, nowhere."""
 
     kafka: str | None
-    postgres: PostgresServer | None
+    postgres: PostgresCluster | None
 
     @contextmanager
     def settings(self, store: str | None = None) -> Iterator[Settings]:
@@ -203,7 +203,7 @@ def places(broker: str) -> Iterator[Places]:
         kafka = KafkaServer()
         stack.callback(kafka.close)
         kafka.start()
-        postgres = PostgresServer(require_binaries(), durable=True)
+        postgres = PostgresCluster(require_binaries(), durable=True)
         postgres._options |= storage.POSTGRES
         stack.callback(postgres.remove)
         postgres.start()

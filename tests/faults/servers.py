@@ -22,7 +22,7 @@ from tests.faults.network import Network, Proxy
 from tests.faults.schedule import EMBEDDED, SERVERS, SESSION, Kind
 from tests.servers import kafka, postgres
 from tests.servers.kafka import KafkaServer, free_ports
-from tests.servers.postgres import PostgresServer, find_binaries
+from tests.servers.postgres import PostgresCluster, find_binaries
 
 SLOTS = 4
 _ROOM = 2_000_000_000
@@ -86,7 +86,7 @@ class Servers:
                 "broker": [Proxy(network) for _ in range(SLOTS)],
                 "store": [Proxy(network) for _ in range(SLOTS)],
             }
-            self.postgres = PostgresServer(binaries)
+            self.postgres = PostgresCluster(binaries)
             opened.callback(self.postgres.remove)
             self.postgres.start()
             # Stopped in order, it leaves no shared memory behind.

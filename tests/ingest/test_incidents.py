@@ -420,7 +420,10 @@ def test_the_lock_goes_with_its_connection(servers: Pipeline) -> None:
     assert mine.take() and mine.take() and not others.take()
     with servers.store._engine.begin() as connection:
         ended = connection.execute(
-            sa.text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1801807216")
+            sa.text(
+                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = 1801807216"
+            )
         ).all()
     assert ended
     wait_until(others.take, 10)

@@ -178,7 +178,7 @@ def test_a_worker_that_waits_for_the_store_in_mid_batch_leaves_its_group_when_to
     name = servers.settings.store.get_secret_value().rpartition("/")[2]
     with postgres_server.connect(name) as holder, holder.transaction():
         holder.execute("LOCK TABLE articles IN EXCLUSIVE MODE")
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'articles'::regclass AND NOT granted"
         worker = command(servers.settings, "worker")
         worker.wait_until(lambda: holder.execute(waiting).fetchone()[0])
         worker.process.send_signal(signal.SIGTERM)

@@ -145,7 +145,7 @@ def test_an_article_may_come_in_any_form(coder: Coder) -> None:
         "المتمردون قصفوا السوق في غوما يوم الخميس.",
         "叛军周四炮击了戈马的市场，至少十二人死亡。",
         "\u202eRebels shelled the town\u202c of Goma.",
-        "Rebels shelled " * 700,
+        "Rebels shelled " * 300,
         "a" * 100_000,
         "e\u0301" * 3_000,
         "🔥" * 5_000 + " Rebels shelled the town.",
@@ -156,7 +156,7 @@ def test_no_text_is_too_strange(coder: Coder, text: str) -> None:
     check(coder.code(text, title=text[:300], min_confidence=0.3), text, text[:300])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.text(max_size=200), st.one_of(st.none(), st.text(max_size=60)))
 def test_offsets_cut_what_the_event_says(coder: Coder, text: str, title: str | None) -> None:
     text = f"{text} Rebels shelled the town of Goma on Monday, {text[:20]} killing 12. {text}"

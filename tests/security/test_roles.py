@@ -18,7 +18,7 @@ from tests.ingest.command import finish, start
 from tests.ingest.pipeline import PUBLISHED, article
 from tests.ingest.storage.samples import EVENT, coding
 from tests.security.postgres import login
-from tests.servers.postgres import PostgresServer, require_binaries
+from tests.servers.postgres import PostgresCluster, PostgresServer, require_binaries
 
 pytestmark = pytest.mark.postgres
 
@@ -29,7 +29,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     """A cluster of this module's: roles belong to a whole cluster, and one test needs one without."""
-    made = PostgresServer(require_binaries())
+    made = PostgresCluster(require_binaries())
     try:
         made.start()
         yield made

@@ -12,12 +12,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from tests.servers.shared import shared
 from tests.servers.unavailable import unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -224,19 +226,26 @@ def require_kafka() -> None:
     unavailable(reason)
 
 
-@pytest.fixture(scope="session")
-def kafka_server() -> Iterator[KafkaServer]:
-    """The Kafka that all tests share: name topics and groups anew in each test, and leave it running."""
-    require_kafka()
-    server = KafkaServer()
+@contextmanager
+def running() -> Iterator[dict[str, str]]:
+    """A Kafka that answers, and its address; it is never killed, so that Kafka's own, slower heartbeats do for it."""
+    server = KafkaServer(
+        {
+            "broker.session.timeout.ms": "9000",
+            "broker.heartbeat.interval.ms": "2000",
+            "metadata.max.idle.interval.ms": "5000",
+        }
+    )
     try:
         server.start()
-        yield server
+        yield {"bootstrap": server.bootstrap}
     finally:
         server.close()
 
 
 @pytest.fixture(scope="session")
-def kafka(kafka_server: KafkaServer) -> str:
-    """The address of the shared Kafka."""
-    return kafka_server.bootstrap
+def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of the Kafka that all tests share, those of other processes too: name topics and groups anew in each."""
+    require_kafka()
+    with shared("kafka", request.config, running) as at:
+        yield at["bootstrap"]

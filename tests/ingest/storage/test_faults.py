@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from ingest.errors import SettingsError, StoreRejected, StoreUnavailable
 from ingest.storage import EventFilter, Store, connect
 from tests.ingest.storage.samples import BARE, EVENT, article, at, coding, triggered
-from tests.servers.postgres import PostgresServer, require_binaries
+from tests.servers.postgres import PostgresCluster, PostgresServer, require_binaries
 
 SECRET = "hunter2"
 
 
 @pytest.fixture(scope="module")
-def own_server() -> Iterator[PostgresServer]:
-    server = PostgresServer(require_binaries())
+def own_server() -> Iterator[PostgresCluster]:
+    server = PostgresCluster(require_binaries())
     try:
         server.start()
         yield server
@@ -142,7 +142,7 @@ def test_a_check_names_the_server_without_its_password(postgres_url: str) -> Non
 
 
 @pytest.mark.postgres
-def test_a_store_works_again_when_its_server_is_back(own_server: PostgresServer) -> None:
+def test_a_store_works_again_when_its_server_is_back(own_server: PostgresCluster) -> None:
     store = Store.open(own_server.url(own_server.create_database()))
     first = store.apply([coding(0, article(), EVENT)])
     own_server.kill()
@@ -158,7 +158,7 @@ def test_a_store_works_again_when_its_server_is_back(own_server: PostgresServer)
 
 
 @pytest.mark.postgres
-def test_a_server_killed_in_a_stream_or_transaction_leaves_no_half(own_server: PostgresServer) -> None:
+def test_a_server_killed_in_a_stream_or_transaction_leaves_no_half(own_server: PostgresCluster) -> None:
     url = own_server.url(own_server.create_database())
     store = Store.open(url)
     store.apply([coding(0, article(), *(triggered(f"t{number}") for number in range(5000)))])
