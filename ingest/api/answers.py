@@ -165,19 +165,24 @@ def points(columns: Columns, rows: Rows, zoom: int, of: str) -> str:
 def _cells(lat: NDArray[Any], lon: NDArray[Any], zoom: int) -> tuple[int, NDArray[np.intp]]:
     """How many cells of the grid have something in them, and the number of each point's."""
     scale = np.float32(2**zoom / _WIDEST)
-    wide = int(360 * scale) + 1
-    down, across = ((lat + 90) * scale).astype(np.intp), ((lon + 180) * scale).astype(np.intp)
-    key = down * wide + across
-    high = int(180 * scale) + 1
-    if wide * high > _MOST_DENSE:
-        taken, numbers = np.unique(key, return_inverse=True)
-    else:
+    wide, high = int(360 * scale) + 1, int(180 * scale) + 1
+    dense = wide * high <= _MOST_DENSE
+
+    def along(degrees: NDArray[Any], first: int) -> NDArray[Any]:
+        # In place and in few bytes, as to get memory for a million numbers takes as long as to reckon with them.
+        at = degrees + np.float32(first)
+        at *= scale
+        return at.astype(np.int32 if dense else np.int64)
+
+    key = along(lat, 90)
+    key *= wide
+    key += along(lon, 180)
+    if dense:
         seen = np.zeros(wide * high, bool)
         seen[key] = True
         taken = np.flatnonzero(seen)
-        table = np.zeros(wide * high, np.intp)
-        table[taken] = np.arange(len(taken))
-        numbers = table[key]
+    else:
+        taken, numbers = np.unique(key, return_inverse=True)
     down, across = taken // wide, taken % wide
     number, of_cell = len(taken), np.arange(len(taken))
     while number > _MOST_POINTS:
@@ -185,4 +190,8 @@ def _cells(lat: NDArray[Any], lon: NDArray[Any], zoom: int) -> tuple[int, NDArra
         down, across = down >> 1, across >> 1
         different, of_cell = np.unique(down * wide + across, return_inverse=True)
         number = len(different)
-    return number, of_cell[numbers]
+    if not dense:
+        return number, of_cell[numbers]
+    table = np.zeros(wide * high, np.intp)
+    table[taken] = of_cell
+    return number, table[key]
