@@ -33,7 +33,8 @@ PATIENCE = 30.0
 """Seconds in which a client must take what it is sent."""
 _AT_ONCE = 20  # records looked up at once: a client that is slow holds on to these
 _PIECE = 16_000  # bytes sent at once, if no single record has more
-_SHARED_BYTES = 4_000_000  # pieces that are kept for the next client with the same filter
+# Answers that are kept for the next client with the same filter, and bytes of their pieces; an answer may have none.
+_SHARED, _SHARED_BYTES = 100, 4_000_000
 _LOOKED_AT = 100_000  # rows looked through at once
 _READING = 4  # clients at once that are given records out of the store
 _KINDS: dict[Of, str] = {"events": "event", "incidents": "incident"}
@@ -97,7 +98,7 @@ class Hub:
         if found is None:
             _, _, wanted, first, last = asked
             found = self._shared[asked] = columns.news(wanted, first, last)
-            if len(self._shared) > 100:
+            if len(self._shared) > _SHARED:
                 self._shared.popitem(last=False)
         return found
 
@@ -133,7 +134,7 @@ class Hub:
         self._size -= sum(map(len, self._pieces.pop(name, ())))
         self._pieces[name] = made
         self._size += sum(map(len, made))
-        while self._size > _SHARED_BYTES:
+        while self._size > _SHARED_BYTES or len(self._pieces) > _SHARED:
             _, oldest = self._pieces.popitem(last=False)
             self._size -= sum(map(len, oldest))
 

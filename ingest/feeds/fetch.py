@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -235,12 +235,12 @@ class Fetcher:
                 asyncio.timeout(self._limits.timeout),
                 self._session.post(target, data=body, headers=asked, allow_redirects=False) as response,
             ):
-                _end_with_connection(response)
                 said = b""
-                async for chunk in response.content.iter_any():
-                    said += chunk
-                    if len(said) >= max_bytes:
-                        break
+                with _ending_with_connection(response):
+                    async for chunk in response.content.iter_any():
+                        said += chunk
+                        if len(said) >= max_bytes:
+                            break
                 wait = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
                 return Posted(response.status, _word(" ".join(said[:max_bytes].decode(errors="replace").split())), wait)
         except TimeoutError as error:
@@ -350,22 +350,22 @@ class Fetcher:
         if wire is not None:
             wire.left += _AHEAD
         layers = _layers(", ".join(response.headers.getall("Content-Encoding", ())), ask.limit, where)
-        _end_with_connection(response)
         body, received = bytearray(), 0
-        async for chunk in response.content.iter_any():
-            received += len(chunk)
-            if wire is not None:
-                # Half as much again: small chunks have much framing.
-                wire.left += len(chunk) * 3 // 2
-            for piece in _unpacked(layers, chunk):
-                body += piece
-                if len(body) > ask.limit:
-                    break
-            # Compressed data may expand to nothing for ever, so both sides count.
-            if len(body) > ask.limit or received > ask.limit:
-                if ask.cut:
-                    return bytes(body[: ask.limit])
-                raise too_large
+        with _ending_with_connection(response):
+            async for chunk in response.content.iter_any():
+                received += len(chunk)
+                if wire is not None:
+                    # Half as much again: small chunks have much framing.
+                    wire.left += len(chunk) * 3 // 2
+                for piece in _unpacked(layers, chunk):
+                    body += piece
+                    if len(body) > ask.limit:
+                        break
+                # Compressed data may expand to nothing for ever, so both sides count.
+                if len(body) > ask.limit or received > ask.limit:
+                    if ask.cut:
+                        return bytes(body[: ask.limit])
+                    raise too_large
         for layer in layers:
             layer.finish()
         return bytes(body)
@@ -736,25 +736,40 @@ def _word(text: str | None) -> str:
     return shown if len(shown) <= 200 else shown[:199] + "…"
 
 
-def _end_with_connection(response: aiohttp.ClientResponse) -> None:
-    """End the body with an error once the connection has ended without ending it.
+@contextmanager
+def _ending_with_connection(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Within, the body ends with an error once the connection has ended without ending it.
 
     aiohttp closes a connection whose body breaks HTTP, but where this shows only in a later packet than the headers it does
     not tell the body, which would be waited for until the time is up.
     """
     body, protocol = response.content, response.connection and response.connection.protocol
 
-    def end(closed: asyncio.Future[None] | None = None) -> None:
-        if closed is not None and not closed.cancelled():
-            closed.exception()  # asyncio logs the exceptions that nobody looks at
+    closed = protocol.closed if protocol is not None else None
+
+    def end(_: object = None) -> None:
         if not body.is_eof() and body.exception() is None:
             body.set_exception(aiohttp.ClientPayloadError("the body is not as HTTP wants it"))
 
-    if protocol is not None:
-        if protocol.closed is None:
-            end()
-        else:
-            protocol.closed.add_done_callback(end)
+    if closed is not None:
+        # One of these for a connection, however many answers it carries.
+        closed.remove_done_callback(_look_at)
+        closed.add_done_callback(_look_at)
+        closed.add_done_callback(end)
+    elif protocol is not None:
+        end()
+    try:
+        yield
+    finally:
+        # A connection that is kept alive would hold on to the bodies of all its answers.
+        if closed is not None:
+            closed.remove_done_callback(end)
+
+
+def _look_at(closed: asyncio.Future[None]) -> None:
+    """asyncio logs the exceptions of futures that nobody looks at."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _explained(where: str, error: Exception) -> FetchError:

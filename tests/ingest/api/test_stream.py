@@ -277,6 +277,14 @@ def test_what_many_that_take_nothing_are_to_be_sent_is_made_once() -> None:
     assert held < 50 * 20_000
 
 
+def test_shared_pieces_stay_bounded_where_a_filter_lets_nothing_pass() -> None:
+    hub = Hub(Desk(None), 1)  # type: ignore[arg-type]
+    for number in range(1000):
+        hub._keep((("events", None, Wanted(), number, number + 1), 0), [] if number % 2 else [b"x" * 100_000])
+    assert len(hub._pieces) <= 100
+    assert hub._size == sum(len(piece) for made in hub._pieces.values() for piece in made) <= 4_000_000
+
+
 def test_frames_can_be_joined_to_pieces_of_a_bounded_size() -> None:
     short, long = [bytes([number]) * 1000 for number in range(40)], b"l" * 50_000
     made = stream.pieces([*short, long, *short])
