@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
+import os
 import platform
 import random
 import tempfile
@@ -21,6 +22,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 from aiohttp import web
 
 from ingest.broker import open_broker
@@ -28,6 +30,7 @@ from ingest.feeds.catalog import Feed
 from ingest.feeds.pull import PullResult, pull_feeds
 from ingest.settings import Fetch, Settings
 from ingest.storage import Store
+from tests.processes import family
 
 ENTRIES = 20
 ERRORS = ((0.01, 500), (0.02, 404))
@@ -87,19 +90,16 @@ def serve(port: multiprocessing.Queue[int], edition: object) -> None:
 
 
 def memory() -> tuple[int, int]:
-    """Resident MiB of this process and of its children but the server, by /proc."""
+    """Resident MiB of this process and of its children but the server."""
 
-    def resident(pid: str) -> int:
+    def resident(pid: int) -> int:
         try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except OSError:
+            return int(psutil.Process(pid).memory_info().rss) >> 20
+        except psutil.NoSuchProcess:
             return 0
-        return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS")), 0)
 
-    children = Path("/proc/self/task").glob("*/children")
-    pids = {pid for path in children for pid in path.read_text().split()}
-    servers = {str(process.pid) for process in multiprocessing.active_children()}
-    return resident("self"), sum(resident(pid) for pid in pids - servers)
+    servers = {process.pid for process in multiprocessing.active_children()}
+    return resident(os.getpid()), sum(map(resident, family() - servers - {os.getpid()}))
 
 
 def main() -> None:

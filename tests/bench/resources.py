@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +30,7 @@ from models.corpus.reading import read
 from models.training.data import development_files
 from tests.bench.coder import articles
 from tests.feeds.serve import SampleServer
+from tests.processes import family
 
 EVERY = 0.5
 SAMPLE_ARTICLES = 103  # of the sample feeds
@@ -44,16 +44,6 @@ class Taken:
     peak: float
     processor: float
     wall: float
-
-
-def family(pid: int) -> list[int]:
-    """The process and all below it."""
-    found = [pid]
-    for parent in found:
-        with suppress(FileNotFoundError, ProcessLookupError):
-            for task in Path(f"/proc/{parent}/task").glob("*/children"):
-                found += map(int, task.read_text().split())
-    return found
 
 
 def memory(pid: int) -> float:

@@ -24,6 +24,7 @@ from ingest.health import STALE_SECONDS, Health, Seen, liveness, readiness, serv
 from ingest.settings import Metrics, Settings
 from ingest.storage import FeedState
 from tests.ingest.pipeline import Pipeline, article
+from tests.processes import command, family
 
 ROOT = Path(__file__).parents[2]
 
@@ -180,8 +181,7 @@ def test_workers_of_any_number_serve_one_sum_that_outlives_each_of_them(pipeline
         until(lambda: get(port, "/readyz")[0] == 200)
         assert get(port, "/livez")[0] == 200
         until(lambda: samples(port)["conflictwire_workers_joined", ()] == 2)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        victim = next(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        victim = next(pid for pid in family(process.pid) if "spawn_main" in command(pid))
         os.kill(victim, signal.SIGKILL)
         until(lambda: samples(port)["conflictwire_workers_joined", ()] == 1)
         assert samples(port)[coded] == 30

@@ -14,6 +14,7 @@ import pytest
 from ingest.settings import Settings
 from tests.ingest.keyword_coder import KeywordCoder
 from tests.ingest.pipeline import Pipeline, Workers, article
+from tests.processes import all_gone
 
 SLOW = 0.04  # seconds an article, so that a batch takes long enough to be hit
 
@@ -36,20 +37,6 @@ def publish(pipeline: Pipeline, count: int) -> int:
     articles = [article(number) for number in range(count)]
     pipeline.publish(articles)
     return sum(len(KeywordCoder().events(each.text, each.title)) for each in articles)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone(pids: set[int], within: float) -> bool:
-    deadline = time.monotonic() + within
-    while any(map(alive, pids)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not any(map(alive, pids))
 
 
 def pids(workers: Workers) -> set[int]:
@@ -156,7 +143,7 @@ def test_a_signal_ends_workers_within_ten_seconds_with_nothing_half_done(
     running = wait_for_workers(workers, count)
     workers.kill(how)
     assert workers.wait(20) == code
-    assert gone(running, 10)
+    assert all_gone(running, 10)
     assert 0 < pipeline.left() < 200
     pipeline.work(KeywordCoder())
     assert len(pipeline.agreed()) == events
@@ -168,7 +155,7 @@ def test_a_batch_that_takes_too_long_is_abandoned(embedded: Pipeline, start: Cal
     running = deep_in_an_article(workers, 2)
     workers.kill(signal.SIGTERM)
     assert workers.wait(20) == 0
-    assert gone(running, 10)
+    assert all_gone(running, 10)
     workers.wait_for("batch abandoned")
     assert embedded.left() == 20
 
@@ -182,7 +169,7 @@ def test_a_second_signal_ends_workers_at_once(embedded: Pipeline, start: Callabl
     workers.wait_for("stopping")
     workers.kill(signal.SIGTERM)
     assert workers.wait(20) == 128 + signal.SIGTERM
-    assert gone(running, 10)
+    assert all_gone(running, 10)
 
 
 def test_ctrl_c_on_a_terminal_counts_as_one_signal_for_several_workers(
@@ -206,7 +193,7 @@ def test_no_worker_outlives_its_killed_parent(embedded: Pipeline, start: Callabl
     running = wait_for_workers(workers, 2)
     workers.kill()
     workers.wait()
-    assert gone(running, 10)
+    assert all_gone(running, 10)
 
 
 def test_a_worker_that_is_frozen_is_killed_when_its_parent_stops(
@@ -218,7 +205,7 @@ def test_a_worker_that_is_frozen_is_killed_when_its_parent_stops(
     os.kill(min(running), signal.SIGSTOP)
     workers.kill(signal.SIGTERM)
     assert workers.wait(20) == 0
-    assert gone(running, 10)
+    assert all_gone(running, 10)
 
 
 def test_a_server_that_cannot_be_reached_ends_once_with_exit_code_3(

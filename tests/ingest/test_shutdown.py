@@ -20,6 +20,7 @@ from tests.ingest.command import start
 from tests.ingest.feeds.site import Site, answer
 from tests.ingest.keyword_coder import SECONDS, KeywordCoder
 from tests.ingest.pipeline import Pipeline, article, embedded_settings, server_settings
+from tests.processes import all_gone, family
 from tests.servers.postgres import PostgresServer
 
 # Ten, and what a busy machine takes to let a process end.
@@ -91,29 +92,6 @@ class Command:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-
-
-def family(pid: int) -> set[int]:
-    """A process and its descendants."""
-    found = {pid}
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found |= family(child)
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def all_gone(pids: set[int], within: float) -> bool:
-    deadline = time.monotonic() + within
-    while any(map(alive, pids)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not any(map(alive, pids))
 
 
 @pytest.fixture

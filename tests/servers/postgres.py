@@ -24,6 +24,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.processes import all_gone, family
 from tests.servers.shared import shared
 from tests.servers.unavailable import unavailable
 
@@ -146,18 +147,16 @@ class PostgresCluster(PostgresServer):
     def kill(self) -> None:
         """kill -9 of the postmaster and all its children, as when the machine stops."""
         if self._process:
-            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+            children = family(self._process.pid) - {self._process.pid}
             self._process.kill()
             self._process.wait(START_DEADLINE)
-            for child in map(int, children):
+            for child in children:
                 try:
                     os.kill(child, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
             # A child that has not gone yet holds the shared memory, and the next start would be refused.
-            deadline = time.monotonic() + START_DEADLINE
-            while any(map(_is_running, children)) and time.monotonic() < deadline:
-                time.sleep(0.01)
+            all_gone(children, START_DEADLINE)
             self._process = None
 
     def restart(self) -> None:
@@ -197,14 +196,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _is_running(pid: str) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def _die_with_parent() -> None:

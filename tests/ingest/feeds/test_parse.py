@@ -26,6 +26,7 @@ from ingest.feeds import parse
 from ingest.feeds.parse import ParsedEntry, ParsedFeed, ParsedPage, ParserPool
 from ingest.feeds.parse_child import MAX_ENTRIES, NotAFeedError, choose, parse_feed
 from ingest.settings import Fetch
+from tests.processes import all_gone, command, family
 
 _T = TypeVar("_T")
 
@@ -639,9 +640,7 @@ def test_a_feed_that_takes_too_much_memory_disturbs_no_other() -> None:
 
 def children() -> set[int]:
     """The parser processes of this one."""
-    tasks = Path("/proc/self/task").iterdir()
-    pids = {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
-    return {pid for pid in pids if b"parse_child" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {pid for pid in family() if "parse_child" in command(pid)}
 
 
 def test_a_parser_that_was_killed_is_replaced() -> None:
@@ -689,18 +688,17 @@ def test_no_parser_outlives_its_pool_or_a_cancelled_call() -> None:
 
 
 BUSY_PARENT = """
-import asyncio, pathlib, sys
+import asyncio, psutil, sys
 from ingest.feeds.parse import ParserPool
 from ingest.settings import Fetch
+from tests.processes import all_gone, command, family
 
 async def main():
     async with ParserPool(Fetch(parse_timeout=1)) as pool:
         slow = asyncio.create_task(pool.feed(sys.stdin.buffer.read()))
-        child = ""
-        while not child:
+        while not (children := psutil.Process().children()):
             await asyncio.sleep(0.3)
-            child = "".join((task / "children").read_text() for task in pathlib.Path("/proc/self/task").iterdir())
-        print(child, flush=True)
+        print(children[0].pid, flush=True)
         await asyncio.sleep(60)
 
 asyncio.run(main())
@@ -713,12 +711,9 @@ def test_no_parser_outlives_a_parent_that_was_killed() -> None:
         assert parent.stdout is not None
         parent.stdin.write(QUADRATIC)
         parent.stdin.close()
-        child = Path(f"/proc/{parent.stdout.readline().decode().strip()}")
+        child = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + 60
-    while child.exists() and "parse_child" in (child / "cmdline").read_text():
-        assert time.monotonic() < deadline, "the parser is still there"
-        time.sleep(0.1)
+    assert all_gone([child], 60), "the parser is still there"
 
 
 def test_no_more_parsers_run_than_allowed() -> None:
