@@ -22,6 +22,8 @@ _MOST_IDS = 5
 # Of a cell at zoom 0, in degrees; half of that at each further one.
 _WIDEST = 8.0
 _MOST_DENSE = 4_000_000  # cells that are counted in an array of their own
+# Rows that are reckoned with together: what is allocated for a million of them takes as long to get as to reckon with.
+_BLOCK = 16_384
 
 
 def counts(columns: Columns, rows: Rows, by: Sequence[Unit]) -> list[dict[str, str | int]]:
@@ -129,60 +131,55 @@ def points(columns: Columns, rows: Rows, zoom: int, of: str) -> str:
 
     Cells are of 8 degrees at zoom 0 and half as wide at each further one, but wider where there would be too many.
     """
-    lat, lon = columns.column("lat", rows), columns.column("lon", rows)
-    placed = ~(np.isnan(lat) | np.isnan(lon))
-    if not placed.all():
-        rows, lat, lon = rows[placed], lat[placed], lon[placed]
-    if not len(rows):
-        return ""
-    number, cells = _cells(lat, lon, zoom)
-    totals = np.bincount(cells, minlength=number)
-    mean_lat = np.bincount(cells, lat, number) / totals
-    mean_lon = np.bincount(cells, lon, number) / totals
+    blocks = [slice(first, first + _BLOCK) for first in range(0, len(rows), _BLOCK)]
+    number, cells = _cells(columns, rows, blocks, zoom)
     kinds = len(columns.types.names)
-    types = np.bincount(cells * kinds + columns.column("type", rows), minlength=number * kinds)
-    commonest = types.reshape(number, kinds).argmax(axis=1)
-    # Sorted by cell, and within by time, as the numbers of cells are small and the sort is stable.
-    order, ends = np.argsort(cells.astype(np.int16), kind="stable"), np.cumsum(totals)
-    newest = ends[:, None] - 1 - np.arange(_MOST_IDS)
-    valid = np.arange(_MOST_IDS) < totals[:, None]
-    last = rows[order[np.where(valid, newest, 0)]]
-    ids = iter(columns.ids(last[valid]).pairs)
+    # Each has a place more, for the rows without one.
+    totals, types = np.zeros(number + 1, np.intp), np.zeros((number + 1) * kinds, np.intp)
+    sum_lat, sum_lon = np.zeros(number + 1), np.zeros(number + 1)
+    for block in blocks:
+        cell, some = cells[block].astype(np.intp), rows[block]
+        totals += np.bincount(cell, minlength=number + 1)
+        sum_lat += np.bincount(cell, columns.column("lat", some), number + 1)
+        sum_lon += np.bincount(cell, columns.column("lon", some), number + 1)
+        cell *= kinds
+        cell += columns.column("type", some)
+        np.add.at(types, cell, 1)
+    totals = totals[:number]
+    commonest = types.reshape(-1, kinds)[:number].argmax(axis=1)
+    last = _newest(rows, cells, blocks, totals)
+    ids = iter(columns.ids(last[last >= 0]).pairs if number else ())
     latest = columns.column("known", last[:, 0]).tolist()
     names = columns.types.names
-    columns_ = (mean_lon.tolist(), mean_lat.tolist(), totals.tolist(), commonest.tolist(), latest)
+    means = ((each[:number] / totals).tolist() for each in (sum_lon, sum_lat))
     features = []
-    for at_lon, at_lat, total, kind, time in zip(*columns_, strict=True):
-        some = '","'.join(name for name, _ in islice(ids, min(total, _MOST_IDS)))
+    for at_lon, at_lat, total, kind, time in zip(*means, totals.tolist(), commonest.tolist(), latest, strict=True):
+        shown = '","'.join(name for name, _ in islice(ids, min(total, _MOST_IDS)))
         features.append(
             f'{{"type":"Feature","geometry":{{"type":"Point","coordinates":[{at_lon:.3f},{at_lat:.3f}]}},'
-            f'"properties":{{"count":{total},"type":{json.dumps(names[kind])},"{of}":["{some}"],'
+            f'"properties":{{"count":{total},"type":{json.dumps(names[kind])},"{of}":["{shown}"],'
             f'"latest":"{format_time(moment(time))}"}}}}'
         )
     return ",".join(features)
 
 
-def _cells(lat: NDArray[Any], lon: NDArray[Any], zoom: int) -> tuple[int, NDArray[np.intp]]:
-    """How many cells of the grid have something in them, and the number of each point's."""
-    scale = np.float32(2**zoom / _WIDEST)
-    wide, high = int(360 * scale) + 1, int(180 * scale) + 1
-    dense = wide * high <= _MOST_DENSE
-
-    def along(degrees: NDArray[Any], first: int) -> NDArray[Any]:
-        # In place and in few bytes, as to get memory for a million numbers takes as long as to reckon with them.
-        at = degrees + np.float32(first)
-        at *= scale
-        return at.astype(np.int32 if dense else np.int64)
-
-    key = along(lat, 90)
-    key *= wide
-    key += along(lon, 180)
-    if dense:
-        seen = np.zeros(wide * high, bool)
-        seen[key] = True
-        taken = np.flatnonzero(seen)
-    else:
-        taken, numbers = np.unique(key, return_inverse=True)
+def _cells(columns: Columns, rows: Rows, blocks: Sequence[slice], zoom: int) -> tuple[int, NDArray[np.int16]]:
+    """How many cells of the grid have something in them, and the number of each row's; for those without a place that of how
+    many there are."""
+    coarse = zoom
+    while math.prod(_grid(coarse)) > _MOST_DENSE:
+        coarse -= 1
+    keys = _keys(columns, rows, blocks, coarse)
+    nowhere = math.prod(_grid(coarse))
+    seen = np.zeros(nowhere + 1, bool)
+    for block in blocks:
+        seen[keys[block]] = True
+    taken = places = np.flatnonzero(seen[:nowhere])
+    if coarse < zoom and len(taken) <= _MOST_POINTS:
+        different, keys = np.unique(_keys(columns, rows, blocks, zoom), return_inverse=True)
+        taken = different[different < math.prod(_grid(zoom))]
+        places, nowhere, coarse = np.arange(len(taken)), len(taken), zoom
+    wide, _ = _grid(coarse)
     down, across = taken // wide, taken % wide
     number, of_cell = len(taken), np.arange(len(taken))
     while number > _MOST_POINTS:
@@ -190,8 +187,53 @@ def _cells(lat: NDArray[Any], lon: NDArray[Any], zoom: int) -> tuple[int, NDArra
         down, across = down >> 1, across >> 1
         different, of_cell = np.unique(down * wide + across, return_inverse=True)
         number = len(different)
-    if not dense:
-        return number, of_cell[numbers]
-    table = np.zeros(wide * high, np.intp)
-    table[taken] = of_cell
-    return number, table[key]
+    table = np.full(nowhere + 1, number, np.int16)
+    table[places] = of_cell
+    cells = np.empty(len(rows), np.int16)
+    for block in blocks:
+        cells[block] = table[keys[block]]
+    return number, cells
+
+
+def _grid(zoom: int) -> tuple[int, int]:
+    """How many cells it has from west to east and from south to north."""
+    return int(360 * 2**zoom / _WIDEST) + 1, int(180 * 2**zoom / _WIDEST) + 1
+
+
+def _keys(columns: Columns, rows: Rows, blocks: Sequence[slice], zoom: int) -> NDArray[Any]:
+    """The cell that each row lies in, counted by columns from the south-west; how many cells there are for one without a
+    place."""
+    (wide, high), scale = _grid(zoom), np.float32(2**zoom / _WIDEST)
+    keys = np.empty(len(rows), np.min_scalar_type(-wide * high))
+    for block in blocks:
+        lat, lon = columns.column("lat", rows[block]), columns.column("lon", rows[block])
+        missing = np.isnan(lat) | np.isnan(lon)
+        lat[missing] = lon[missing] = 0
+        key = ((lat + np.float32(90)) * scale).astype(keys.dtype)
+        key *= wide
+        key += ((lon + np.float32(180)) * scale).astype(keys.dtype)
+        key[missing] = wide * high
+        keys[block] = key
+    return keys
+
+
+def _newest(
+    rows: Rows, cells: NDArray[np.int16], blocks: Sequence[slice], totals: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """The last rows of each cell, the newest first; -1 where there are no more."""
+    found = np.full((len(totals), _MOST_IDS), -1, np.intp)
+    # What is still looked for in each; nothing of the rows without a place.
+    wanted, have = np.append(np.minimum(totals, _MOST_IDS), 0), np.zeros(len(totals) + 1, np.intp)
+    for block in reversed(blocks):
+        some, cell = rows[block][::-1], cells[block][::-1]
+        looked_for = np.flatnonzero(wanted[cell] > have[cell])
+        cell = cell[looked_for]
+        order = np.argsort(cell, kind="stable")
+        cell, some = cell[order], some[looked_for[order]]
+        rank = have[cell] + np.arange(len(cell)) - np.searchsorted(cell, cell)
+        taken = rank < wanted[cell]
+        found[cell[taken], rank[taken]] = some[taken]
+        have += np.bincount(cell[taken], minlength=len(have))
+        if np.array_equal(have, wanted):
+            break
+    return found

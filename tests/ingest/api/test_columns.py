@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
+from ingest.api import answers
 from ingest.api.answers import counts, points
 from ingest.api.columns import Columns, Place, Row, microseconds, moment
 from ingest.api.filters import Wanted, words_of
@@ -332,6 +334,35 @@ def test_a_map_can_be_of_any_zoom_and_never_has_too_many_points(zoom: int) -> No
     features = mapped(columns, zoom)
     assert sum(each["properties"]["count"] for each in features) == 20_000
     assert 500 < len(features) <= 4000
+
+
+PLACES = st.tuples(st.floats(-90, 90, width=32), st.floats(-180, 180, width=32)) | st.just((math.nan, math.nan))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([(13.6, 25.3), (13.7, 25.2)]) | PLACES, st.sampled_from(["AID", "ASSAULT"]))),
+    st.integers(0, 12),
+)
+def test_a_map_says_of_each_cell_what_lies_in_it(known: list[tuple[tuple[float, float], str]], zoom: int) -> None:
+    columns = filled(*(row(at + 1, lat=lat, lon=lon, type=kind) for at, ((lat, lon), kind) in enumerate(known)))
+    with patch.object(answers, "_BLOCK", 3):
+        found = mapped(columns, zoom)
+    cells: dict[tuple[int, int], list[int]] = {}
+    for at, ((lat, lon), _) in enumerate(known):
+        if not math.isnan(lat):
+            scale = 2**zoom / 8
+            south, west = np.float32(lat) + np.float32(90), np.float32(lon) + np.float32(180)
+            cells.setdefault((int(south * np.float32(scale)), int(west * np.float32(scale))), []).append(at)
+    assert len(found) == len(cells)
+    for feature, cell in zip(found, sorted(cells), strict=True):
+        some = cells[cell]
+        kinds = Counter(known[at][1] for at in some)
+        told = feature["properties"]
+        assert told["count"] == len(some)
+        assert kinds[told["type"]] == max(kinds.values())
+        assert told["events"] == [f"{at + 1:024x}" for at in reversed(some)][:5]
+        mean = [sum(known[at][0][axis] for at in some) / len(some) for axis in (1, 0)]
+        assert feature["geometry"]["coordinates"] == pytest.approx(mean, abs=0.001)
 
 
 def test_microseconds_can_be_turned_back_into_times() -> None:
