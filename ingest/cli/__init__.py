@@ -146,6 +146,10 @@ def program(
         typer.Option("--log-level", envvar="CONFLICTWIRE_LOG_LEVEL", help="What the log on standard error tells."),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")] = False,
+    _: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=about.show_version, help="Show the version and exit."),
+    ] = False,
 ) -> None:
     """RSS feeds in, coded conflict events out.
 

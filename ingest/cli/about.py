@@ -82,6 +82,19 @@ def schema(
     write_line(json.dumps(json_schema(record), indent=2))
 
 
+def show_version(wanted: bool) -> None:
+    """Print the program's own version and end, where that is wanted."""
+    if wanted:
+        write_line(_program_version())
+        raise typer.Exit
+
+
+def _program_version() -> str:
+    from importlib.metadata import version
+
+    return f"conflictwire {version('conflictwire')}"
+
+
 def version(ctx: typer.Context) -> None:
     """Print the versions of program, model and Python.
 
@@ -89,10 +102,8 @@ def version(ctx: typer.Context) -> None:
     Example:
       conflictwire version
     """
-    from importlib.metadata import version as version_of
-
     from ingest.doctor import model_version
 
-    write_line(f"conflictwire {version_of('conflictwire')}")
+    write_line(_program_version())
     write_line(f"model {model_version(session_of(ctx).settings.model)}")
     write_line(f"python {platform.python_version()} ({platform.system()} {platform.machine()})")

@@ -227,6 +227,7 @@ def test_schemas_are_json_schemas_that_records_obey(kind: str) -> None:
 
 def test_version_names_program_model_and_python() -> None:
     program, model, python = call("version").lines
+    assert call("--version").lines == [program]
     assert program.startswith("conflictwire ")
     assert model.startswith("model ")
     assert python.startswith("python 3.")
