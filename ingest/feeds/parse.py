@@ -116,18 +116,17 @@ class _Child:
             env=environment,
             start_new_session=True,
         )
-        child = cls(process)
+        return cls(process)
+
+    async def ready(self) -> None:
+        """Wait until it can be asked. Raises ParseError."""
         try:
             async with asyncio.timeout(STARTUP_TIMEOUT):
-                ready = await child._stdout.readline()
+                said = await self._stdout.readline()
         except TimeoutError:
-            ready = b""
-        except BaseException:
-            await child.kill()
-            raise
-        if ready != b"ready\n":
-            raise ParseError("crash", f"the parser process did not start: {_in_words(await child.ended())}")
-        return child
+            said = b""
+        if said != b"ready\n":
+            raise ParseError("crash", f"the parser process did not start: {_in_words(await self.ended())}")
 
     async def ask(self, seconds: float, body: bytes, **request: str) -> tuple[str, bytes]:
         """Status and result, within `seconds`. Raises TimeoutError; EOFError, OSError or ValueError if it broke down."""
@@ -150,12 +149,20 @@ class _Child:
                 return await self._process.wait()
         return await self.kill()
 
-    async def kill(self) -> int:
-        """End it at once; its return code."""
+    def stop(self) -> None:
+        """End it at once."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        return await self._process.wait()
+
+    async def kill(self) -> int:
+        """End it at once; its return code."""
+        self.stop()
+        try:
+            return await self._process.wait()
+        finally:
+            # Its pipes may not have noticed yet, and would want the loop when it is closed already.
+            self._process._transport.close()  # type: ignore[attr-defined]
 
 
 class ParserPool:
@@ -166,6 +173,9 @@ class ParserPool:
         self._memory = fetch.parse_memory
         self._slots = asyncio.Semaphore(fetch.parse_processes)
         self._idle: list[_Child] = []
+        # All that may have a process, from before it is there: none may outlive the event loop, which would complain.
+        self._starting: set[asyncio.Task[_Child]] = set()
+        self._alive: set[_Child] = set()
 
     async def __aenter__(self) -> ParserPool:
         return self
@@ -173,9 +183,37 @@ class ParserPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        idle, self._idle = self._idle, []
-        for child in idle:
-            await child.kill()
+        # Beside the idle ones those whose start or end was cancelled while it was awaited.
+        self._idle.clear()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        while self._alive:
+            await self._end(next(iter(self._alive)))
+
+    async def _start(self) -> _Child:
+        starting = asyncio.create_task(self._started())
+        self._starting.add(starting)
+        try:
+            child = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(_stop)
+            raise
+        finally:
+            starting.add_done_callback(self._starting.discard)
+        try:
+            await child.ready()
+        except BaseException:
+            await self._end(child)
+            raise
+        return child
+
+    async def _started(self) -> _Child:
+        child = await _Child.start(self._memory)
+        self._alive.add(child)
+        return child
+
+    async def _end(self, child: _Child) -> None:
+        await child.kill()
+        self._alive.discard(child)
 
     async def feed(self, body: bytes, content_type: str = "", url: str = "") -> ParsedFeed:
         """The feed in `body`; relative links are resolved against `url`. Raises ParseError of every kind."""
@@ -189,30 +227,37 @@ class ParserPool:
 
     async def _ask(self, body: bytes, **request: str) -> bytes:
         async with self._slots:
-            child = self._idle.pop() if self._idle else await _Child.start(self._memory)
+            child = self._idle.pop() if self._idle else await self._start()
             try:
                 if request["op"] == "page" and not child.reads_pages:
                     await child.ask(STARTUP_TIMEOUT, b"", op="load")
                     child.reads_pages = True
                 status, answer = await child.ask(self._timeout, body, **request)
             except TimeoutError:
-                await child.kill()
+                await self._end(child)
                 raise ParseError("deadline", f"parsing took longer than {self._timeout:g} s") from None
             except (EOFError, OSError, ValueError) as error:
                 code = await child.ended()
+                await self._end(child)
                 if code == OUT_OF_MEMORY:
                     raise ParseError(
                         "memory", f"parsing took more than {self._memory / 1e6:,.0f} MB of memory"
                     ) from None
                 raise ParseError("crash", f"the parser process broke down: {_in_words(code)}") from error
             except BaseException:
-                await child.kill()
+                await self._end(child)
                 raise
             self._idle.append(child)
         if status != "ok":
             message = answer.decode("utf-8", "replace")
             raise ParseError(status, message if status == "not_a_feed" else f"the parser failed: {message}")
         return answer
+
+
+def _stop(starting: asyncio.Task[_Child]) -> None:
+    """Nobody waits for it any more."""
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().stop()
 
 
 def _in_words(code: int) -> str:

@@ -687,6 +687,34 @@ def test_no_parser_outlives_its_pool_or_a_cancelled_call() -> None:
     assert children() == before
 
 
+CANCELLED_TWICE = """
+import asyncio, contextlib, gc, sys, time
+from ingest.feeds.parse import ParserPool
+from ingest.settings import Fetch
+
+async def main():
+    async with ParserPool(Fetch()) as pool:
+        slow = asyncio.create_task(pool.feed(sys.stdin.buffer.read()))
+        await asyncio.sleep(float(sys.argv[1]))
+        for _ in range(2):
+            slow.cancel()
+            await asyncio.sleep(0)
+        with contextlib.suppress(asyncio.CancelledError):
+            await slow
+
+asyncio.run(main())
+time.sleep(0.5)
+gc.collect()
+"""
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.1", "1"], ids=["not begun", "starting", "at work"])
+def test_a_parser_whose_end_is_cancelled_too_leaves_no_message(seconds: str) -> None:
+    command = [sys.executable, "-c", CANCELLED_TWICE, seconds]
+    ended = subprocess.run(command, input=QUADRATIC, capture_output=True, check=True)
+    assert (ended.stdout, ended.stderr) == (b"", b"")
+
+
 BUSY_PARENT = """
 import asyncio, psutil, sys
 from ingest.feeds.parse import ParserPool
