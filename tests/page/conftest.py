@@ -40,6 +40,11 @@ class Desk:
             made.append(one.coded(self.told))
         self.writer.report(made)
 
+    def settle(self) -> None:
+        """Wait until the API answers with all that was told; a page that is opened earlier keeps the last behind its button."""
+        newest = next(self.writer.store.incidents(IncidentFilter(), 1)).changed
+        until(lambda: datetime.fromisoformat(self.get("incidents")["as_of"]) >= newest)
+
     def get(self, path: str, **parameters: Any) -> Any:
         """What the API answers."""
         answer = self.client.get(f"/v1/{path}", params=parameters)
@@ -92,9 +97,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         made = Desk(served.url, client, writer)
         made.tell(*SMILE, *HOSTILE)
         wait_ready(client)
-        # A page that is opened earlier keeps the last of these behind its button.
-        newest = next(store.incidents(IncidentFilter(), 1)).changed
-        until(lambda: datetime.fromisoformat(made.get("incidents")["as_of"]) >= newest)
+        made.settle()
         yield made
         store.close()
 

@@ -454,6 +454,7 @@ def test_the_address_carries_the_view(look: Look, desk: Desk) -> None:
 def test_what_was_known_then_can_be_read(look: Look, desk: Desk) -> None:
     then = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     desk.tell(Report(bomb("Later raiders", "a well", ("Ouallam", "BFA", 14.32, 2.09, 2439155))))
+    desk.settle()
     page = look(f"?as_of={then}")
     assert shown(page) == ids(desk, as_of=then) != []
     expect(page.locator("#rows")).not_to_contain_text("Later raiders")

@@ -20,6 +20,7 @@ const view = readView(location.search);
 const searchOf = (incident) => writeView({ ...view, incident });
 
 let cursor = null;
+let reloads = 0;
 let loading = new AbortController();
 let following = new AbortController();
 let calm = null;
@@ -113,12 +114,14 @@ function changed(name) {
 async function reload(what = "all") {
   follow();
   marks();
+  const mine = ++reloads;
   const busy = byId("rows");
   busy.setAttribute("aria-busy", "true");
   await Promise.all([
     loadList(), guarded(countTypes), guarded(countCountries), guarded(() => map.refresh()), what === "all" || !view.filters.since ? showTimeline() : null,
   ]);
-  busy.removeAttribute("aria-busy");
+  // An earlier one that ends while this goes on says nothing of the list.
+  if (mine === reloads) busy.removeAttribute("aria-busy");
 }
 
 async function loadList() {
