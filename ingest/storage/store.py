@@ -105,7 +105,7 @@ class Store:
         if not codings:
             return []
         now = datetime.now(UTC)
-        self._make_months({month_of(_not_after(coding, now).coded) for coding in codings})
+        self._make_months({month_of(min(as_utc(coding.coded), now)) for coding in codings})
         return _repeated(attempt)
 
     def _make_months(self, months: set[date]) -> None:

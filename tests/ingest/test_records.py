@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import RecordError
 from ingest.records import SCHEMA, Article, format_time, json_schema, parse_article, parse_event
+from tests.ingest.command import record
 
 ARTICLE = {
     "schema": 1,
@@ -93,3 +94,11 @@ def test_the_schemas_hold_for_what_is_written() -> None:
     jsonschema.validate(written, json_schema("article"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(written | {"revision": 0}, json_schema("article"))
+
+
+def test_a_changed_copy_of_an_event_is_written_anew() -> None:
+    event = record()
+    assert event.to_json() is event.to_json()
+    changed = event.model_copy(update={"revision": 7})
+    assert parse_event(changed.to_json()).revision == 7
+    assert changed.model_copy(update={"revision": event.revision}) == event == parse_event(event.to_json())

@@ -41,7 +41,7 @@ class Desk:
         self.writer.report(made)
 
     def settle(self) -> None:
-        """Wait until the API answers with all that was told; a page that is opened earlier keeps the last behind its button."""
+        """Wait until the API answers with all that was told: a page opened earlier keeps the last behind its button."""
         newest = next(self.writer.store.incidents(IncidentFilter(), 1)).changed
         until(lambda: datetime.fromisoformat(self.get("incidents")["as_of"]) >= newest)
 

@@ -24,10 +24,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from ingest.storage import Store
 from tests.processes import all_gone, family
 from tests.servers.shared import shared
 from tests.servers.unavailable import unavailable
 
+# To migrate each database anew took the tests a minute of processor time.
+MIGRATED = "migrated"
 START_DEADLINE = 60.0  # seconds; crash recovery on a loaded machine is slow
 _SERVER_ACCOUNTS = ("postgres", "nobody")  # PostgreSQL refuses to run as root
 _PR_SET_PDEATHSIG = 1
@@ -60,11 +63,11 @@ class PostgresServer:
         conninfo = self.url(database).replace("+psycopg", "")
         return psycopg.connect(conninfo, autocommit=True, connect_timeout=5)
 
-    def create_database(self) -> str:
+    def create_database(self, template: str = "template1") -> str:
         """Make a database that nobody has used; its name, which no other process of the tests gives either."""
         name = f"test_{secrets.token_hex(6)}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:
@@ -213,10 +216,13 @@ def require_binaries() -> Path:
 
 @contextmanager
 def running() -> Iterator[dict[str, Any]]:
-    """A cluster that answers, and what makes a `PostgresServer` of it."""
+    """A cluster that answers and has a database with our tables, and what makes a `PostgresServer` of it."""
     cluster = PostgresCluster(require_binaries())
     try:
         cluster.start()
+        with cluster.connect() as connection:
+            connection.execute(f"CREATE DATABASE {MIGRATED}")
+        Store.open(cluster.url(MIGRATED)).close()
         yield {"port": cluster.port, "password": cluster.password}
     finally:
         cluster.remove()
@@ -232,7 +238,15 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database."""
+    """The SQLAlchemy URL of a database with our tables and nothing in them."""
+    name = postgres_server.create_database(MIGRATED)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The same of a database without tables."""
     name = postgres_server.create_database()
     yield postgres_server.url(name)
     postgres_server.drop_database(name)

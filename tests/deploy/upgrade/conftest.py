@@ -43,8 +43,8 @@ def downgrade():
 
 
 @pytest.fixture
-def settings(tmp_path: Path, kafka: str, postgres_url: str) -> Settings:
-    return server_settings(tmp_path / "data", kafka, postgres_url)
+def settings(tmp_path: Path, kafka: str, empty_postgres_url: str) -> Settings:
+    return server_settings(tmp_path / "data", kafka, empty_postgres_url)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from ingest.settings import Settings
 from tests.ingest.api.serving import Served, fill
 from tests.ingest.storage.conftest import DATABASES
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import MIGRATED, PostgresServer
 
 QUICK = {"CONFLICTWIRE_API__RATE": "1000000", "CONFLICTWIRE_API__BURST": "100000"}
 
@@ -45,7 +45,7 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     settings = Settings(data_dir=folder)
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        settings = Settings(data_dir=folder, store=SecretStr(server.url(server.create_database())))
+        settings = Settings(data_dir=folder, store=SecretStr(server.url(server.create_database(MIGRATED))))
     fill(settings.store_url)
     with (
         Served(folder, settings=settings, **QUICK) as served,

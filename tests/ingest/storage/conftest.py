@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from ingest.storage import Store
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import MIGRATED, PostgresServer
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(params=DATABASES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database without any tables."""
+    """The URL of a database with nothing in it; that of SQLite is made when it is opened."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'data' / 'store.db'}"
     url: str = request.getfixturevalue("postgres_url")
@@ -36,7 +36,7 @@ def module_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.url(server.create_database())
+        url = server.url(server.create_database(MIGRATED))
     opened = Store.open(url)
     yield opened
     opened.close()
