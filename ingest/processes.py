@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import multiprocessing
 import os
@@ -36,6 +37,7 @@ GRACE = 8.0
 INTERRUPTED = 130
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _STEADY = 60.0  # seconds after which a worker's death starts the count of failures anew
+_YOUNG = 10_000  # objects made and not freed since the garbage collector last looked, at which it looks at them
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 LoadCoder = Callable[[Settings, int], ArticleCoder]
@@ -153,6 +155,7 @@ def _work(
         try:
             metrics.progress("worker")
             coder = load(settings, workers)
+            _spare_collector()
             log.info("worker started", extra={"pid": os.getpid(), "group": settings.group})
             store = open_store(settings, once, stop)
             if store is None:
@@ -175,6 +178,14 @@ def _work(
             told |= {"not_coded": stats.not_coded.total(), "reasons": reasons(stats.not_coded)}
         log.info("worker ended", extra=told)
         return stopped.exit_code
+
+
+def _spare_collector() -> None:
+    """Have the garbage collector leave alone what is loaded, and look at the rest less often than by default (700 objects):
+    it took an eighth of a worker's processor time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG)
 
 
 def open_store(settings: Settings, once: bool, stop: threading.Event, role: str = "worker") -> Store | None:
