@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,18 +20,14 @@ from ingest.storage.connect import open_engine
 from ingest.storage.migrate import downgrade, schema_version, upgrade
 from ingest.storage.tables import HEAD, metadata
 from ingest.storage.values import Alias
-from tests.ingest.storage.conftest import DATABASES
 from tests.ingest.storage.processes import race
 from tests.ingest.storage.samples import BARE, EVENT, NOON, article, at, coding, triggered
 
 
-@pytest.fixture(params=DATABASES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database without any tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'data' / 'store.db'}"
-    url: str = request.getfixturevalue("empty_postgres_url")
-    return url
+@pytest.fixture
+def postgres_url(empty_postgres_url: str) -> str:
+    """For `store_url`: there is something to migrate."""
+    return empty_postgres_url
 
 
 @pytest.fixture
