@@ -156,7 +156,11 @@ def test_a_worker_that_waits_for_the_store_in_mid_batch_leaves_its_group_when_to
     name = servers.settings.store.get_secret_value().rpartition("/")[2]
     with postgres_server.connect(name) as holder, holder.transaction():
         holder.execute("LOCK TABLE articles IN EXCLUSIVE MODE")
-        waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'articles'::regclass AND NOT granted"
+        # Its table has the same number in every database that was copied.
+        waiting = (
+            "SELECT count(*) FROM pg_locks WHERE relation = 'articles'::regclass AND NOT granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
         worker = command(servers.settings, "worker")
         worker.wait_until(lambda: holder.execute(waiting).fetchone()[0])
         worker.process.send_signal(signal.SIGTERM)
