@@ -167,10 +167,9 @@ def _cells(columns: Columns, rows: Rows, blocks: Sequence[slice], zoom: int) -> 
     """How many cells of the grid have something in them, and the number of each row's; for those without a place that of how
     many there are."""
     coarse = zoom
-    while math.prod(_grid(coarse)) > _MOST_DENSE:
+    while (nowhere := math.prod(_grid(coarse))) > _MOST_DENSE:
         coarse -= 1
     keys = _keys(columns, rows, blocks, coarse)
-    nowhere = math.prod(_grid(coarse))
     seen = np.zeros(nowhere + 1, bool)
     for block in blocks:
         seen[keys[block]] = True

@@ -192,13 +192,12 @@ class ParserPool:
     async def _start(self) -> _Child:
         starting = asyncio.create_task(self._started())
         self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
         try:
             child = await asyncio.shield(starting)
         except asyncio.CancelledError:
             starting.add_done_callback(_stop)
             raise
-        finally:
-            starting.add_done_callback(self._starting.discard)
         try:
             await child.ready()
         except BaseException:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from pydantic import SecretStr
 
 from ingest.records import format_time
@@ -158,8 +159,7 @@ def fill(store: Store, rows: int, span: timedelta = SPAN) -> None:
 
 def memory(pid: int) -> int:
     """Bytes that a process holds."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
+    return int(psutil.Process(pid).memory_info().rss)
 
 
 def asked(client: httpx.Client, path: str, params: Callable[[], dict[str, Any]], repeat: int) -> dict[str, float]:

@@ -215,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--broker", choices=["kafka", "embedded"], default="kafka", help="and PostgreSQL or SQLite")
     parser.add_argument("--coder", choices=["off", "fast", "accurate"], default="off")
-    parser.add_argument("--events", type=int, choices=range(5), default=1, help="of an article, with the coder off")
+    parser.add_argument("--events", type=int, choices=range(1, 5), default=1, help="of an article, with the coder off")
     parser.add_argument("--articles", type=int, default=60_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rate", type=float, default=100.0, help="articles a second, for the latency")
