@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from models.arguments import Argument, arguments
-from models.classifier import Candidate, Evidence, Kind, Logistic, candidates, kind
-from models.encoder import BATCH_TOKENS, Floats, Network, OpenvinoNetwork, Tokenizer, Tokens, batches, pad, sizes
+from models.classifier import Evidence, Kind, Logistic, candidates, kind, trigger_span
+from models.encoder import BATCH_TOKENS, Floats, Network, OpenvinoNetwork, Tokenizer, batches, pad, sizes
 from models.errors import ModelError
 
 _UNCALIBRATED = Logistic((1.0, 0.0, 0.0), 0.0)
@@ -103,9 +103,6 @@ class Reader:
                     if confidence >= threshold:
                         row = rows[at]
                         roles = arguments(heads.roles[line], tokens[row], texts[row], self.weights.arguments)
-                        found[row].append(Reading(_span(candidate, tokens[row]), what, evidence, confidence, roles))
+                        span = trigger_span(candidate, tokens[row], texts[row])
+                        found[row].append(Reading(span, what, evidence, confidence, roles))
         return found
-
-
-def _span(candidate: Candidate, tokens: Tokens) -> tuple[int, int]:
-    return int(tokens.starts[candidate.first]), int(tokens.ends[candidate.last])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -75,8 +75,10 @@ _SPACE = re.compile(r"\s")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_LATIN = re.compile(r"[^\W\d_a-zA-Z\u00aa-\u024f\u1e00-\u1eff]+")
 _QUOTED = re.compile(r"“[^“”]*”|«[^«»]*»|\"[^\"\n]*\"")
-# Code points that are looked at; letters below which no language is told.
+# Code points that are looked at, and those that do where they are as good as surely English; letters below which no language
+# is told.
 _SAMPLE = 2000
+_GLANCE, _SURE = 400, 0.999
 _TOO_SHORT = 20
 # Headlines about Lagos or Nairobi look like Nigerian Pidgin, which no feed is refused for.
 _ENGLISH = ("en", "pcm")
@@ -209,6 +211,8 @@ def uncodable(text: str, title: str = "") -> str | None:
     What may be English is read: a headline of names looks like many languages, and what is quoted does not count.
     """
     sample = f"{title}\n{text}"[:_SAMPLE]
+    if len(sample) > _GLANCE and _english(_odds(sample[:_GLANCE])) > _SURE:
+        return None
     letters = sum(map(str.isalpha, sample))
     if not letters:
         return "empty"
@@ -222,10 +226,19 @@ def uncodable(text: str, title: str = "") -> str | None:
     letters = sum(map(str.isalpha, latin))
     if letters < _TOO_SHORT:
         return None
-    odds = dict(_identifier().rank(encodable(latin)))
-    if sum(odds[code] for code in _ENGLISH) >= (_UNLIKELY if letters >= _SHORT else _UNLIKELY_SHORT):
+    odds = _odds(latin)
+    if _english(odds) >= (_UNLIKELY if letters >= _SHORT else _UNLIKELY_SHORT):
         return None
     return f"language:{max(odds, key=odds.__getitem__)}"
+
+
+def _odds(text: str) -> dict[str, float]:
+    """The probability of each language."""
+    return dict(_identifier().rank(encodable(text)))
+
+
+def _english(odds: Mapping[str, float]) -> float:
+    return sum(odds[code] for code in _ENGLISH)
 
 
 def language(text: str) -> tuple[str, float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from models.resolve.text import read_data
 from models.spelling import fold
@@ -48,8 +49,7 @@ class Meaning:
         return self.end == date.max if day is None else self.start <= day <= self.end
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word: as written, folded, whether `'s` follows it, the punctuation before it ("-", "," or "("), and where it stands.
 
     `end` lies behind the `'s`.
@@ -94,26 +94,30 @@ class Lexicon:
 
     def __init__(self) -> None:
         self._meanings: dict[str, tuple[Meaning, ...]] = {}
-        self._longest: dict[str, int] = {}
+        # By their first two words the number of words of the longest name.
+        self._longest: dict[tuple[str, str], int] = {}
         for meaning, name in _all_names():
             words = tokens(name)
             key = " ".join(token.key for token in words)
             self._meanings[key] = (*self._meanings.get(key, ()), meaning)
-            first = words[0].key
-            self._longest[first] = max(self._longest.get(first, 0), len(words))
+            if len(words) > 1:
+                begin = (words[0].key, words[1].key)
+                self._longest[begin] = max(self._longest.get(begin, 0), len(words))
 
     def longest(self, words: list[Token], at: int, caps: bool) -> tuple[tuple[Meaning, ...], int]:
         """The meanings of the longest known sequence from `at` and its number of words; none and 1 where there is none.
 
         `caps`: the text is in capitals throughout, so that they say nothing.
         """
-        most = self._longest.get(words[at].key, 0)
-        for length in range(min(most, len(words) - at), 0, -1):
-            key = words[at].key if length == 1 else " ".join(token.key for token in words[at : at + length])
+        first = words[at].key
+        left = len(words) - at
+        most = min(self._longest.get((first, words[at + 1].key), 1), left) if left > 1 else 1
+        for length in range(most, 0, -1):
+            key = first if length == 1 else " ".join([token.key for token in words[at : at + length]])
             meanings = self._meanings.get(key)
             if meanings:
                 fitting = tuple(
-                    m for m in meanings if m.case == "any" or caps or _fits(m.case, words[at : at + length])
+                    [m for m in meanings if m.case == "any" or caps or _fits(m.case, words[at : at + length])]
                 )
                 if fitting:
                     return fitting, length

@@ -22,7 +22,7 @@ from models.training.network import EventNetwork
 _REFUSALS = 2
 _LIKELY = 0.02
 # So that the parts of the loss are of one size: most tokens and most modes are easy noes.
-_WEIGHTS = {"tags": 4.0, "event": 0.5, "types": 1.0, "modes": 20.0, "realis": 1.0, "roles": 8.0}
+_WEIGHTS = {"tags": 4.0, "event": 1.0, "early": 0.5, "types": 1.0, "modes": 20.0, "realis": 1.0, "roles": 8.0}
 _SAVE_EVERY = 150
 
 
@@ -83,13 +83,15 @@ def loss_of(network: EventNetwork, batch: Sequence[Sentence]) -> Tensor:
     ids = rows_of([sentence.tokens.ids for sentence in batch])
     mask = rows_of([np.ones_like(sentence.tokens.ids) for sentence in batch])
     tags = rows_of([sentence.tags for sentence in batch], -100)
-    hidden, tag_logits, event = network.read(ids, mask)
+    hidden, tag_logits, event, early = network.read(ids, mask)
     holds = torch.tensor([float(bool(sentence.labels)) for sentence in batch], device=device)
     cross, binary = nn.functional.cross_entropy, nn.functional.binary_cross_entropy_with_logits
     parts = {
         "tags": cross(tag_logits.flatten(0, 1).float(), tags.flatten(), ignore_index=-100),
         "event": binary(event.float(), holds),
     }
+    if early is not None:
+        parts["early"] = binary(early.float(), holds)
     soft: dict[str, Tensor] = {}
     answers = [sentence.soft for sentence in batch if sentence.soft is not None]
     if answers:
@@ -97,6 +99,8 @@ def loss_of(network: EventNetwork, batch: Sequence[Sentence]) -> Tensor:
         soft["tags"] = _soft(tag_logits[inside], rows_of([answer.tags for answer in answers])[inside])
         wanted = torch.tensor([answer.event for answer in answers], device=device)
         soft["event"] = binary(event.float(), wanted.sigmoid())
+        if early is not None:
+            soft["early"] = binary(early.float(), wanted.sigmoid())
 
     labels = [(row, label) for row, sentence in enumerate(batch) for label in sentence.labels]
     refused = _refused(tags, tag_logits)
@@ -180,7 +184,8 @@ def fit(
     """
     torch.manual_seed(recipe.seed)
     learned = [p for p in network.encoder.encoder.parameters() if p.requires_grad]
-    new = [*network.encoder.tag.parameters(), *network.encoder.event.parameters(), *network.head.parameters()]
+    known = {id(p) for p in network.encoder.encoder.parameters()}
+    new = [p for p in network.parameters() if id(p) not in known]
     groups = [{"params": learned, "lr": recipe.lr}, {"params": new, "lr": recipe.head_lr}]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     each = -(-len(sentences) // recipe.batch)

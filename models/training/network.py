@@ -18,10 +18,11 @@ from models.ontology import TYPES
 class TagEncoder(nn.Module):
     """Word embeddings (B, T, H) and mask (B, T) to hidden states (B, T, H), tag logits (B, T, 3) and event logits (B,).
 
-    The event logit says whether the sentence holds an event at all; of the small coder it is the gate.
+    The event logit says whether the sentence holds an event at all; of the small coder it is the gate. After `probe` layers,
+    if it is given, the network learns to say so as well, for `models.training.early` to find it there.
     """
 
-    def __init__(self, pretrained: Path) -> None:
+    def __init__(self, pretrained: Path, probe: int | None = None) -> None:
         super().__init__()
         self.encoder = AutoModel.from_pretrained(pretrained, attn_implementation="eager", add_pooling_layer=False)
         # The vectors of rare words would only be learned by heart, and a third of the memory's traffic is saved.
@@ -30,12 +31,25 @@ class TagEncoder(nn.Module):
         size = self.encoder.config.hidden_size
         self.tag = nn.Linear(size, 3)
         self.event = nn.Linear(2 * size, 1)
+        self.probe = probe
+        self.early = nn.Linear(3 * size, 1) if probe else None
 
-    def forward(self, embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        hidden = self.encoder(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state
+    def read(self, embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """What `forward` answers, and the event logits (B,) after `probe` layers, None without it."""
+        states = self.encoder(inputs_embeds=embeddings, attention_mask=mask, output_hidden_states=True).hidden_states
+        hidden = states[-1]
         outside = (1.0 - mask[..., None].to(hidden.dtype)) * -1e4
         summary = torch.cat([hidden[:, 0], (hidden + outside).amax(dim=1)], dim=-1)
-        return hidden, self.tag(hidden), self.event(summary)[:, 0]
+        early = None
+        if self.early is not None and self.probe is not None:
+            seen = states[self.probe]
+            inside = mask[..., None].to(seen.dtype)
+            mean = (seen * inside).sum(dim=1) / inside.sum(dim=1)
+            early = self.early(torch.cat([seen[:, 0], (seen + outside).amax(dim=1), mean], dim=-1))[:, 0]
+        return hidden, self.tag(hidden), self.event(summary)[:, 0], early
+
+    def forward(self, embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.read(embeddings, mask)[:3]
 
 
 class Head(nn.Module):
@@ -86,9 +100,9 @@ class Head(nn.Module):
 class EventNetwork(nn.Module):
     """Encoder and head together; also a `models.encoder.Network`, so that the coder itself scores it while it trains."""
 
-    def __init__(self, pretrained: Path) -> None:
+    def __init__(self, pretrained: Path, probe: int | None = None) -> None:
         super().__init__()
-        self.encoder = TagEncoder(pretrained)
+        self.encoder = TagEncoder(pretrained, probe)
         self.head = Head(self.encoder.encoder.config.hidden_size)
 
     @property
@@ -96,15 +110,14 @@ class EventNetwork(nn.Module):
         """Where its numbers lie."""
         return self.head.mark.device
 
-    def read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Token ids and mask (B, T) through the encoder."""
-        answer: tuple[Tensor, Tensor, Tensor] = self.encoder(self.encoder.words(ids), mask)
-        return answer
+    def read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Token ids and mask (B, T) through the encoder, as `TagEncoder.read`."""
+        return self.encoder.read(self.encoder.words(ids), mask)
 
     @torch.inference_mode()
     def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
-        arrays = (torch.from_numpy(array).to(self.device) for array in (ids, mask))
-        return Encoded(*(answer.float().cpu().numpy() for answer in self.read(*arrays)))
+        given, inside = (torch.from_numpy(array).to(self.device) for array in (ids, mask))
+        return Encoded(*(answer.float().cpu().numpy() for answer in self.encoder(self.encoder.words(given), inside)))
 
     @torch.inference_mode()
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:

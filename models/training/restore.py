@@ -60,6 +60,8 @@ def _copy(target: torch.Tensor, value: np.ndarray, name: str) -> None:
 
 def _fill(root: nn.Module, graph: _Graph) -> None:
     for name, module in root.named_modules():
+        if name == "early":  # not exported: the probe has its place
+            continue
         if isinstance(module, nn.Linear):
             values = {"weight": graph.weight(name), "bias": graph.constant(f"__module.{name}/aten::linear/Add")}
         elif isinstance(module, nn.LayerNorm):

@@ -1,6 +1,7 @@
 """From logits to candidates, kinds, confidences and arguments, by table."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.arguments import ROLES, arguments, trim
-from models.classifier import MODE_LABELS, REALIS, Evidence, Kind, Logistic, candidates, kind, log_odds
+from models.classifier import (
+    MODE_LABELS,
+    REALIS,
+    Candidate,
+    Evidence,
+    Kind,
+    Logistic,
+    candidates,
+    kind,
+    log_odds,
+    trigger_span,
+)
 from models.encoder import Tokens, batches, pad
 from models.ontology import TYPES
 
@@ -44,6 +56,26 @@ def logits(tags: list[int], strength: float = 6.0) -> np.ndarray:
 )
 def test_candidates_can_be_read_from_tags(words: list[int], tags: list[int], expected: list[tuple[int, int]]) -> None:
     assert [(one.first, one.last) for one in candidates(logits(tags), tokens(words))] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("agreed to end", "agreed to end"),
+        ("agreed to", "agreed"),
+        ("signed an", "signed"),
+        ("Accused  of the", "Accused"),
+        ("to", "to"),
+        ("a stand", "a stand"),
+        ("sought asylum", "sought asylum"),
+    ],
+)
+def test_a_trigger_ends_with_a_word_of_its_own(text: str, expected: str) -> None:
+    spans = [match.span() for match in re.finditer(r"\w+", text)]
+    starts, ends = (np.array(side) for side in zip(*spans, strict=True))
+    read = Tokens(np.arange(len(spans)), np.arange(len(spans)), starts, ends)
+    start, end = trigger_span(Candidate(0, len(spans) - 1, 0.9), read, text)
+    assert text[start:end] == expected
 
 
 def test_a_kind_has_only_the_modes_of_its_type() -> None:
@@ -130,7 +162,9 @@ def test_a_calibration_refuses_another_number_of_features(features: tuple[float,
     ("words", "tags", "expected"),
     [
         ([-1, 0, 1, 2, -1], [O, B, I, O, O], [(2, 6)]),
-        ([-1, 0, 1, 2, -1], [O, B, B, O, O], [(2, 4), (4, 6)]),
+        ([-1, 0, 1, 2, -1], [O, B, O, B, O], [(2, 4), (6, 8)]),
+        # Nothing lies between these two: one phrase in two pieces.
+        ([-1, 0, 1, 2, -1], [O, B, B, O, O], [(2, 6)]),
         # A continuation without a begin is taken as a span: the words are more telling than the mark.
         ([-1, 0, 1, 2, -1], [O, O, I, I, O], [(4, 8)]),
         ([-1, 0, 0, 1, -1], [O, B, O, O, O], [(2, 6)]),
@@ -145,6 +179,54 @@ def test_arguments_can_be_read_from_tags(words: list[int], tags: list[int], expe
     found = arguments(roles, tokens(words), "xx" * len(words))
     assert [(one.start, one.end) for one in found["recipient"]] == expected
     assert all(not found[role] for role in ROLES if role != "recipient")
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected"),
+    [
+        # The likeliest word decides whether there is a span, those beside it that are likely enough belong to it.
+        ([0.1, 0.41, 0.1], ["rebels"]),
+        ([0.1, 0.39, 0.1], []),
+        ([0.25, 0.9, 0.3], ["armed rebels today"]),
+        ([0.19, 0.9, 0.3], ["rebels today"]),
+        ([0.39, 0.39, 0.39], []),
+    ],
+)
+def test_a_span_is_as_sure_as_its_likeliest_word(probabilities: list[float], expected: list[str]) -> None:
+    text = "armed rebels today"
+    at = np.array([0, 0, 6, 13, 18])
+    read = Tokens(np.arange(5), np.array([-1, 0, 1, 2, -1]), at, np.array([0, 5, 12, 18, 18]))
+    roles = np.zeros((5, len(ROLES), 3), dtype=np.float32)
+    roles[..., 0] = 20
+    for token, likely in enumerate(probabilities, start=1):
+        marks = (1 - likely, 0.9 * likely, 0.1 * likely) if token == 1 else (1 - likely, 0.1 * likely, 0.9 * likely)
+        roles[token, ROLES.index("recipient")] = np.log(marks)
+    found = arguments(roles, read, text)["recipient"]
+    assert [text[one.start : one.end] for one in found] == expected
+    assert all(one.confidence == pytest.approx(max(probabilities), abs=1e-3) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "marked", "role", "expected"),
+    [
+        ("a group of 34 women", ["group", "34 women"], "recipient", ["group of 34 women"]),
+        ("a group of 34 women", ["group", "34 women"], "location", ["group", "34 women"]),
+        ("rebels and women", ["rebels", "women"], "recipient", ["rebels", "women"]),
+        ("another sanctioned tanker", ["another", "sanctioned tanker"], "recipient", ["another sanctioned tanker"]),
+    ],
+)
+def test_pieces_of_one_phrase_are_one_span(text: str, marked: list[str], role: str, expected: list[str]) -> None:
+    spans = [match.span() for match in re.finditer(r"\w+", text)]
+    starts, ends = (np.array(side) for side in zip(*spans, strict=True))
+    read = Tokens(np.arange(len(spans)), np.arange(len(spans)), starts, ends)
+    roles = np.zeros((len(spans), len(ROLES), 3), dtype=np.float32)
+    roles[..., 0] = 6
+    for piece in marked:
+        begin = text.index(piece)
+        for token, (start, end) in enumerate(spans):
+            if begin <= start and end <= begin + len(piece):
+                roles[token, ROLES.index(role)] = logits([B if start == begin else I])[0]
+    assert [text[one.start : one.end] for one in arguments(roles, read, text)[role]] == expected
 
 
 def test_calibration_moves_the_confidence_of_its_role_and_nothing_else() -> None:

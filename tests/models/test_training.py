@@ -99,6 +99,53 @@ def test_new_sentences_come_with_as_many_old_ones(tmp_path: Path, seen: list[str
     assert sorted(text.partition(".")[0] for text in texts) == files
 
 
+def test_only_files_that_both_networks_have_seen_are_seen() -> None:
+    from models.training.train import _seen
+
+    card = {"corpus": {"files": ["one", "two"]}, "networks": {"accurate": {"corpus": {"files": ["one"]}}, "fast": {}}}
+    assert _seen(card) == {"one"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_large_network_that_is_kept_can_teach_a_new_small_one(mine: Path, tmp_path: Path) -> None:
+    from models.training.train import main
+
+    out = tmp_path / "weights"
+    options = [
+        "--teacher",
+        str(WEIGHTS),
+        "--only-extra",
+        "--extra",
+        str(mine),
+        "--development",
+        str(mine),
+        "--epochs",
+        "1",
+    ]
+    assert main([*options, "--out", str(out), "--checkpoints", str(tmp_path / "checkpoints")]) == 0
+    for name in ("encoder.bin", "head.bin"):
+        assert (out / "accurate" / name).read_bytes() == (WEIGHTS / "accurate" / name).read_bytes()
+        assert (out / "fast" / name).read_bytes() != (WEIGHTS / "fast" / name).read_bytes()
+    card, shipped = (json.loads((folder / "card.json").read_text(encoding="utf-8")) for folder in (out, WEIGHTS))
+    known = shipped["networks"]["accurate"]
+    assert card["networks"]["accurate"]["corpus"] == known.get("corpus", shipped["corpus"])
+    assert card["networks"]["accurate"]["recipe"] == known["recipe"]
+    assert card["corpus"]["files"] == ["mine.jsonl"]
+    text = read([mine])[0]["text"]
+    assert Coder.load(out).code(text, min_confidence=0)
+
+
+def test_a_teacher_without_a_large_network_is_refused(
+    mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from models.training.train import main
+
+    options = ["--teacher", str(tmp_path), "--only-extra", "--extra", str(mine), "--out", str(tmp_path / "out")]
+    assert main(options) != 0
+    assert "no accurate network lies there" in capsys.readouterr().err
+
+
 def test_training_says_what_is_wrong_with_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from models.training.train import main
 
