@@ -2,14 +2,17 @@
 
 Two graphs lie beside the tokeniser in a weights folder: `encoder.xml` reads a sentence once and says of it whether it holds
 an event, and of every token whether it begins or continues a trigger; `head.xml` reads one trigger in its sentence and says
-what event it is and which tokens are its arguments. A sentence is always padded to the same length (its own, rounded up),
-and every quantised layer has fixed scales, so that its neighbours in a batch cannot change its numbers. Where `probe.npz`
-lies there too, it can end the reading of sentences without an event after the first layers.
+what event it is and which tokens are its arguments. Where `probe.npz` lies there too, it can end the reading of sentences
+without an event after the first layers.
+
+The linear layers read the tokens of a run's sentences one after another, without padding (`packed`); only attention sees
+sentences. Every quantised layer has fixed scales, and a sum over a sentence is the same with any padding of whole vectors of
+the processor, so that the sentences beside it cannot change its numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -25,9 +28,12 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 MAX_TOKENS = 256
-_ROUND = 8
-# Padded tokens in one run of the encoder, whose memory grows with them; more does not raise the throughput on two cores much.
+# Numbers in the widest vector of a processor (AVX-512): with 8, a sum in attention could be made in another order.
+_ROUND = 16
+# Tokens in one run of the encoder, whose memory grows with them; more does not raise the throughput on two cores much.
 BATCH_TOKENS = 512
+# Runs of the first layers whose sentences are held until they go on together.
+_HELD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What the encoder makes of B sentences of T tokens."""
+    """What the encoder makes of a run of B sentences, padded to T tokens."""
 
+    rows: list[int]  # B, their numbers among those given
+    mask: Ints  # (B, T), 1 within the sentence
     hidden: Floats  # (B, T, H)
     tags: Floats  # (B, T, 3), logits of outside / begins a trigger / continues one
     event: Floats  # (B,), logit of the sentence holding an event
@@ -63,11 +71,12 @@ class Heads:
 class Network(Protocol):
     """The two computations, whatever runs them: an inference session, or the network in training."""
 
-    def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
-        """Token ids and mask (B, T; 1 within the sentence) to vectors and logits.
+    def encode(
+        self, sentences: Sequence[Ints], early: bool = False, batch_tokens: int = BATCH_TOKENS
+    ) -> Iterator[Encoded]:
+        """Sentences as token ids to vectors and logits, in runs of like length of about `batch_tokens` tokens.
 
-        With `early` a sentence without an event may be read no further than is needed to tell: its event logit is then minus
-        infinity, and no token of it begins a trigger.
+        Every sentence is in one run; with `early` those that the first layers see to hold no event may be in none.
         """
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
@@ -121,46 +130,103 @@ class Probe:
     def save(self, path: Path) -> None:
         np.savez(path, after=self.after, slopes=self.slopes, least=self.least)
 
-    def passing(self, states: Floats, mask: Ints) -> list[int]:
-        """The rows of states (B, T, H) and mask (B, T) that may hold an event."""
-        return [row for row, one in enumerate(summary(states, mask)) if float(one @ self.slopes) >= self.least]
+    def passes(self, states: Floats) -> bool:
+        """Whether a sentence may hold an event, from its tokens' states (T, H)."""
+        return float(summary(states) @ self.slopes) >= self.least
 
 
-def summary(states: Floats, mask: Ints) -> Floats:
-    """Of each sentence the first, the greatest and the mean state, (B, 3 H), from states (B, T, H) and mask (B, T).
+def summary(states: Floats) -> Floats:
+    """The first, the greatest and the mean state, (3 H,), of a sentence's states (T, H)."""
+    return np.concatenate([states[0], states.max(axis=0), states.mean(axis=0)])
 
-    Each is computed by itself and without its padding, so that nothing beside it can change it.
+
+# What `packed` calls the states of the tokens before the first linear layer.
+_ENTRY = "entry"
+
+
+def packed(model: Any, first: str, last: str) -> Any:
+    """An OpenVINO graph whose linear layers read the tokens of all sentences one after another, without padding.
+
+    Between the operations named `first` and `last` states (B, T, H) become (1, M, H) but for attention. Two inputs are new:
+    `tokens` (M,), which of the B T places each token is at, and `places` (B T,), which token is at each place (any in the
+    padding). The weights are not copied; `model` is used up. Raises ValueError where there are no such operations.
     """
-    own = (rows[:size] for rows, size in zip(states, mask.sum(axis=1).tolist(), strict=True))
-    return np.stack([np.concatenate([rows[0], rows.max(axis=0), rows.mean(axis=0)]) for rows in own])
+    from openvino import Model, Type
+    from openvino import opset13 as ops
+
+    named = {operation.friendly_name: operation for operation in model.get_ordered_ops()}
+    if missing := {first, last} - set(named):
+        raise ValueError(f"no operation named {', '.join(sorted(missing))}")
+    tokens, places = (ops.parameter([-1], Type.i64, name) for name in ("tokens", "places"))
+    tokens.output(0).set_names({"tokens"})
+    places.output(0).set_names({"places"})
+    size = named[first].output(0).get_partial_shape()[2].get_length()
+    axis, flat = ops.constant(np.int64(1)), ops.constant(np.array([1, -1, size]))
+    whole = ops.concat([ops.shape_of(model.input("mask")), ops.constant(np.array([size]))], 0)
+
+    def rank(port: Any) -> int:
+        length: int = port.get_partial_shape().rank.get_length()
+        return length
+
+    def pack(states: Any) -> Any:
+        readers = list(states.get_target_inputs())
+        inside = ops.gather(ops.reshape(states, flat, False), tokens, axis)
+        for reader in readers:
+            reader.replace_source_output(inside.output(0))
+        return inside
+
+    def unpack(states: Any, readers: Iterable[Any]) -> None:
+        padded = ops.reshape(ops.gather(states, places, axis), whole, False)
+        for reader in readers:
+            reader.replace_source_output(padded.output(0))
+
+    for name, operation in named.items():
+        if name == last:
+            break
+        kind = operation.get_type_name()
+        if kind not in ("ShapeOf", "Reshape"):
+            continue
+        come, go = rank(operation.input(0)), rank(operation.output(0))
+        if kind == "ShapeOf" and come == 3:
+            for reader in list(operation.output(0).get_target_inputs()):
+                reader.replace_source_output(whole.output(0))
+        elif (come, go) == (3, 4):
+            unpack(operation.input(0).get_source_output(), [operation.input(0)])
+        elif (come, go) == (4, 3):
+            pack(operation.output(0))
+    pack(named[first].output(0)).friendly_name = _ENTRY
+    end = named[last].output(0)
+    unpack(end, list(end.get_target_inputs()))
+    return Model(model.outputs, [*model.get_parameters(), tokens, places])
 
 
 def cut(model: Any, after: str) -> tuple[Any, Any]:
-    """An encoder's OpenVINO graph in two: words and mask to the output of the operation `after`, and that and mask to the
-    answers. The weights are not copied; `model` is used up. Raises ValueError where there is no such operation."""
-    from openvino import Model, Type, opset13
+    """A packed graph in two: up to the operation `after`, whose output is `states`, and from there on.
+
+    The weights are not copied; `model` is used up. Raises ValueError where there is no such operation.
+    """
+    from openvino import Model, opset13
 
     found = [operation for operation in model.get_ops() if operation.friendly_name == after]
     if not found:
-        raise ValueError(f"the encoder has no operation {after}")
+        raise ValueError(f"no operation named {after}")
     states = found[0].output(0)
+    readers = list(states.get_target_inputs())
     lower = Model([states], model.get_parameters()).clone()
-    given = opset13.parameter(states.get_partial_shape(), Type.f32)
-    for reader in list(states.get_target_inputs()):
+    given = opset13.parameter(states.get_partial_shape(), states.get_element_type(), "states")
+    given.output(0).set_names({"states"})
+    for reader in readers:
         reader.replace_source_output(given.output(0))
-    # The mask's own graph asks for the shape of vectors further down, of which all have that of the states.
-    for operation in model.get_ops():
-        if operation.get_type_name() == "ShapeOf" and operation.input(0).get_partial_shape().rank.get_length() == 3:
-            operation.input(0).replace_source_output(given.output(0))
-    return lower, Model(model.outputs, [given, model.input("mask").node])
+    kept = [parameter for parameter in model.get_parameters() if "embeddings" not in parameter.output(0).get_names()]
+    return lower, Model(model.outputs, [given, *kept])
 
+
+# Operations of the exported graphs around their linear layers.
+_EMBEDDED = "embeddings.LayerNorm/aten::layer_norm/Add"
+_MARKED, _ANSWERING = "__module.norm/aten::layer_norm/Add", "__module.norm_out/aten::layer_norm/Add"
 
 # OpenVINO's Python side locks up for good where two threads make its first call at once.
 _FIRST_CALL = Lock()
-# Tag logits of a token that is outside of all triggers.
-_NO_TRIGGER = (0.0, -30.0, -30.0)
-
-
 class OpenvinoNetwork:
     """The network on OpenVINO, on the processor: eight-bit integers in the layers, float32 between them.
 
@@ -179,82 +245,99 @@ class OpenvinoNetwork:
             with np.load(folder / "words.npz") as table:
                 self._words, self._scales = table["words"], table["scales"]
             core = openvino.Core()
-
-            def ready(model: Any) -> Any:
-                return core.compile_model(model, "CPU", settings).create_infer_request()
-
-            upper = core.read_model(folder / "encoder.xml")
             self._probe = Probe.load(folder / "probe.npz") if (folder / "probe.npz").exists() else None
-            if self._probe:
-                lower, upper = cut(upper, self._probe.after)
-                self._lower = ready(lower)
-            self._upper, self._head = ready(upper), ready(folder / "head.xml")
+            encoder, head = (core.read_model(folder / f"{name}.xml") for name in ("encoder", "head"))
+            first = next((name for name in names(encoder) if name.endswith(_EMBEDDED)), _EMBEDDED)
+            last = encoder.output("hidden").get_node().input(0).get_source_output().get_node().friendly_name
+            graphs = (
+                *cut(packed(encoder, first, last), self._probe.after if self._probe else _ENTRY),
+                packed(head, _MARKED, _ANSWERING),
+            )
+            self._lower, self._upper, self._head = (
+                core.compile_model(graph, "CPU", settings).create_infer_request() for graph in graphs
+            )
             with _FIRST_CALL:
-                ids = mask = np.ones((1, _ROUND), dtype=np.int64)
-                self.heads(self.encode(ids, mask).hidden, mask, mask.astype(np.float32))
+                for one in self.encode([np.ones(1, dtype=np.int64)]):
+                    self.heads(one.hidden, one.mask, one.mask.astype(np.float32))
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"weights in {folder}: {error}") from error
 
-    def lower(self, ids: Ints, mask: Ints) -> Floats:
-        """The states (B, T, H) that the probe looks at; the words' own vectors without a probe. Good until the next call."""
-        words: Floats = self._words[ids].astype(np.float32) * self._scales[ids][..., None]
-        return self._lower.infer([words, mask], share_outputs=True)[0] if self._probe else words
+    def lower(self, sentences: Sequence[Ints], batch_tokens: int = BATCH_TOKENS) -> Iterator[dict[int, Floats]]:
+        """By the number of each sentence the states (T, H) that the probe looks at, a run at a time."""
+        for rows in runs([len(sentence) for sentence in sentences], batch_tokens):
+            ids, mask = pad([sentences[row] for row in rows])
+            words = self._words[ids].astype(np.float32) * self._scales[ids][..., None]
+            given = {"embeddings": words, "mask": mask, **_places(mask)}
+            states = self._lower.infer(given, share_outputs=True)[0][0]
+            ends = np.cumsum([len(sentences[row]) for row in rows])
+            yield dict(zip(rows, np.split(states[: ends[-1]].copy(), ends[:-1]), strict=True))
 
-    def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
-        states = self.lower(ids, mask)
-        rows = self._probe.passing(states, mask) if early and self._probe else list(range(len(ids)))
-        if len(rows) == len(ids):
-            return self._answers(states, mask)
-        hidden = np.zeros_like(states)
-        tags = np.tile(np.array(_NO_TRIGGER, dtype=np.float32), (*ids.shape, 1))
-        event = np.full(len(ids), -np.inf, dtype=np.float32)
-        if rows:
-            answer = self._answers(states[rows], mask[rows])
-            hidden[rows], tags[rows], event[rows] = answer.hidden, answer.tags, answer.event
-        return Encoded(hidden, tags, event)
+    def encode(
+        self, sentences: Sequence[Ints], early: bool = False, batch_tokens: int = BATCH_TOKENS
+    ) -> Iterator[Encoded]:
+        held: dict[int, Floats] = {}
+        for number, states in enumerate(self.lower(sentences, batch_tokens), 1):
+            held |= {row: own for row, own in states.items() if not (early and self._probe) or self._probe.passes(own)}
+            if number % _HELD == 0:
+                yield from self._upper_runs(held, batch_tokens)
+                held = {}
+        yield from self._upper_runs(held, batch_tokens)
 
-    def _answers(self, states: Floats, mask: Ints) -> Encoded:
-        answer = self._upper.infer([states, mask])
-        return Encoded(*(answer[name].copy() for name in ("hidden", "tags", "event")))
+    def _upper_runs(self, held: dict[int, Floats], batch_tokens: int) -> Iterator[Encoded]:
+        numbers = list(held)
+        for run in runs([len(held[number]) for number in numbers], batch_tokens):
+            rows = [numbers[at] for at in run]
+            _, mask = pad([np.ones(len(held[row]), dtype=np.int64) for row in rows])
+            where = _places(mask)
+            own = [held[row] for row in rows]
+            spare = len(where["tokens"]) - sum(len(one) for one in own)
+            states = np.concatenate([*own, np.zeros((spare, own[0].shape[1]), dtype=np.float32)])
+            answer = self._upper.infer({"states": states[None], "mask": mask, **where})
+            yield Encoded(rows, mask, *(answer[name].copy() for name in ("hidden", "tags", "event")))
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
-        answer = self._head.infer([hidden, mask, trigger])
+        answer = self._head.infer({"hidden": hidden, "mask": mask, "trigger": trigger, **_places(mask)})
         return Heads(*(answer[name].copy() for name in ("types", "modes", "realis", "roles")))
 
 
-def sizes(rows: int, length: int, batch_tokens: int = BATCH_TOKENS) -> Iterator[slice]:
-    """`rows` of one padded length in runs of at most `batch_tokens`, each of a power of two of them.
-
-    For every new shape the runtime keeps some megabytes, so that there must be few.
-    """
-    most = max(batch_tokens // length, 1)
-    begin = 0
-    while begin < rows:
-        size = 1 << (min(most, rows - begin).bit_length() - 1)
-        yield slice(begin, begin + size)
-        begin += size
+def names(model: Any) -> list[str]:
+    """Of all operations of an OpenVINO graph."""
+    return [operation.friendly_name for operation in model.get_ops()]
 
 
-def batches(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> list[tuple[int, list[int]]]:
-    """Which rows run together: (padded length, row numbers), rows of one padded length at a time.
+def runs(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Which sentences run together: the shortest first, as many as have at most `batch_tokens` tokens, at least one."""
+    run: list[int] = []
+    held = 0
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if run and held + lengths[row] > batch_tokens:
+            yield run
+            run, held = [], 0
+        run.append(row)
+        held += lengths[row]
+    if run:
+        yield run
 
-    The padded length of a row depends on its own length only.
-    """
-    by_length: dict[int, list[int]] = {}
-    for row, length in enumerate(lengths):
-        by_length.setdefault(-(-length // _ROUND) * _ROUND, []).append(row)
-    return [
-        (padded, rows[part])
-        for padded, rows in sorted(by_length.items())
-        for part in sizes(len(rows), padded, batch_tokens)
-    ]
 
-
-def pad(tokens: Sequence[Tokens], length: int) -> tuple[Ints, Ints]:
-    """Ids and mask (B, length) of sentences; padding is 0 with mask 0."""
-    ids = np.zeros((len(tokens), length), dtype=np.int64)
-    mask = np.zeros((len(tokens), length), dtype=np.int64)
-    for row, sentence in enumerate(tokens):
-        ids[row, : len(sentence.ids)] = sentence.ids
-        mask[row, : len(sentence.ids)] = 1
+def pad(sentences: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """Token ids and mask (B, T) of sentences, T a multiple of 16; padding is 0 with mask 0."""
+    length = -(-max(map(len, sentences)) // _ROUND) * _ROUND
+    ids = np.zeros((len(sentences), length), dtype=np.int64)
+    mask = np.zeros((len(sentences), length), dtype=np.int64)
+    for row, sentence in enumerate(sentences):
+        ids[row, : len(sentence)] = sentence
+        mask[row, : len(sentence)] = 1
     return ids, mask
+
+
+def _places(mask: Ints) -> dict[str, Ints]:
+    """The inputs `tokens` and `places` of `packed`; the tokens are filled up, with the first, to 16, 32, 48, 64, 96, 128 ...
+
+    For every new number of tokens the runtime keeps some megabytes and takes some hundredths of a second.
+    """
+    inside = mask.ravel()
+    tokens = np.flatnonzero(inside)
+    step = max(1 << len(tokens).bit_length() >> 3, _ROUND)
+    filled = np.zeros(-(-len(tokens) // step) * step, dtype=np.int64)
+    filled[: len(tokens)] = tokens
+    return {"tokens": filled, "places": np.where(inside, np.cumsum(inside) - 1, 0)}

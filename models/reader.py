@@ -11,7 +11,7 @@ import numpy as np
 
 from models.arguments import Argument, arguments
 from models.classifier import Evidence, Kind, Logistic, candidates, kind, trigger_span
-from models.encoder import BATCH_TOKENS, Floats, Network, OpenvinoNetwork, Tokenizer, batches, pad, sizes
+from models.encoder import BATCH_TOKENS, Floats, Network, OpenvinoNetwork, Tokenizer, runs
 from models.errors import ModelError
 
 _UNCALIBRATED = Logistic((1.0, 0.0, 0.0), 0.0)
@@ -73,35 +73,36 @@ class Reader:
 
     def event_logits(self, texts: Sequence[str], batch_tokens: int = BATCH_TOKENS) -> Floats:
         """For each sentence the logit of its holding an event; minus infinity where the first layers saw that it does not."""
-        found = np.zeros(len(texts), dtype=np.float32)
-        tokens = self.weights.tokenizer(texts) if texts else []
-        for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
-            found[rows] = self._network.encode(*pad([tokens[row] for row in rows], length), early=True).event
+        found = np.full(len(texts), -np.inf, dtype=np.float32)
+        ids = [tokens.ids for tokens in self.weights.tokenizer(texts)]
+        for read in self._network.encode(ids, early=True, batch_tokens=batch_tokens):
+            found[read.rows] = read.event
         return found
 
     def read(self, texts: Sequence[str], threshold: float, batch_tokens: int = BATCH_TOKENS) -> list[list[Reading]]:
         """For each sentence its candidates at or above the threshold, in order; at 0 every candidate, past the probe."""
         found: list[list[Reading]] = [[] for _ in texts]
-        tokens = self.weights.tokenizer(texts) if texts else []
-        for length, rows in batches([len(sentence.ids) for sentence in tokens], batch_tokens):
-            ids, mask = pad([tokens[row] for row in rows], length)
-            read = self._network.encode(ids, mask, early=threshold > 0)
+        tokens = self.weights.tokenizer(texts)
+        ids = [sentence.ids for sentence in tokens]
+        for read in self._network.encode(ids, early=threshold > 0, batch_tokens=batch_tokens):
             asked = [
-                (at, candidate) for at, row in enumerate(rows) for candidate in candidates(read.tags[at], tokens[row])
+                (at, candidate)
+                for at, row in enumerate(read.rows)
+                for candidate in candidates(read.tags[at], tokens[row])
             ]
-            for rows_at_once in sizes(len(asked), length, batch_tokens):
-                part = asked[rows_at_once]
+            for run in runs([len(ids[read.rows[at]]) for at, _ in asked], batch_tokens):
+                part = [asked[number] for number in run]
                 where = [at for at, _ in part]
-                trigger = np.zeros((len(part), length), dtype=np.float32)
+                trigger = np.zeros((len(part), read.mask.shape[1]), dtype=np.float32)
                 for line, (_, candidate) in enumerate(part):
                     trigger[line, candidate.first : candidate.last + 1] = 1
-                heads = self._network.heads(read.hidden[where], mask[where], trigger)
+                heads = self._network.heads(read.hidden[where], read.mask[where], trigger)
                 for line, (at, candidate) in enumerate(part):
                     what, likely = kind(heads.types[line], heads.modes[line], heads.realis[line])
                     evidence = Evidence(likely, candidate.probability, float(read.event[at]))
                     confidence = self.weights.confidence(evidence.features())
                     if confidence >= threshold:
-                        row = rows[at]
+                        row = read.rows[at]
                         roles = arguments(heads.roles[line], tokens[row], texts[row], self.weights.arguments)
                         span = trigger_span(candidate, tokens[row], texts[row])
                         found[row].append(Reading(span, what, evidence, confidence, roles))

@@ -13,7 +13,7 @@ import numpy as np
 from models.arguments import ROLES
 from models.classifier import MODE_LABELS, REALIS
 from models.corpus.validate import find
-from models.encoder import Encoded, Floats, Heads, Ints, Network, Tokenizer, Tokens, batches, pad
+from models.encoder import Encoded, Floats, Heads, Ints, Network, Tokenizer, Tokens
 from models.ontology import TYPES
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -55,27 +55,24 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a network says of one batch: `rows` are the places of its sentences, `asked` each label with the place of its
-    sentence in `rows`; `heads` has a line for each of `asked`, and is None where there is none."""
+    """What a network says of one run: `asked` is each label with the place of its sentence in `encoded`; `heads` has a line
+    for each of `asked`, and is None where there is none."""
 
-    rows: list[int]
     asked: list[tuple[int, Label]]
     encoded: Encoded
     heads: Heads | None
 
 
 def answered(network: Network, sentences: Sequence[Sentence]) -> Iterator[Answered]:
-    """`sentences` through encoder and head, each label's trigger asked about, a batch at a time."""
-    for length, rows in batches([len(sentence.tokens.ids) for sentence in sentences]):
-        ids, mask = pad([sentences[row].tokens for row in rows], length)
-        encoded = network.encode(ids, mask)
-        asked = [(at, label) for at, row in enumerate(rows) for label in sentences[row].labels]
+    """`sentences` through encoder and head, each label's trigger asked about, a run at a time."""
+    for encoded in network.encode([sentence.tokens.ids for sentence in sentences]):
+        asked = [(at, label) for at, row in enumerate(encoded.rows) for label in sentences[row].labels]
         where = [at for at, _ in asked]
-        trigger = np.zeros((len(asked), length), dtype=np.float32)
+        trigger = np.zeros((len(asked), encoded.mask.shape[1]), dtype=np.float32)
         for line, (_, label) in enumerate(asked):
             trigger[line, : len(label.trigger)] = label.trigger
-        heads = network.heads(encoded.hidden[where], mask[where], trigger) if asked else None
-        yield Answered(rows, asked, encoded, heads)
+        heads = network.heads(encoded.hidden[where], encoded.mask[where], trigger) if asked else None
+        yield Answered(asked, encoded, heads)
 
 
 def training_files(corpus: Path = CORPUS) -> list[Path]:

@@ -18,7 +18,7 @@ def taught(sentences: Sequence[Sentence], teacher: Network, teacher_sentences: S
     found: list[Sentence | None] = [None] * len(sentences)
     for batch in answered(teacher, teacher_sentences):
         heads = batch.heads
-        for at, row in enumerate(batch.rows):
+        for at, row in enumerate(batch.encoded.rows):
             size = len(teacher_sentences[row].tokens.ids)
             if len(sentences[row].tokens.ids) != size:
                 continue

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
-from models.encoder import Floats, OpenvinoNetwork, Probe, Tokenizer, batches, pad, summary
+from models.encoder import Floats, OpenvinoNetwork, Probe, Tokenizer, summary
 from models.evaluate import Record
 
 # For each sentence; a third and three times as much were alike.
@@ -67,7 +67,6 @@ def _summaries(network: OpenvinoNetwork, tokenizer: Tokenizer, records: Sequence
     """What the probe sees of each record, (N, 3 H)."""
     tokens = tokenizer([record["text"] for record in records])
     found: dict[int, Floats] = {}
-    for length, rows in batches([len(sentence.ids) for sentence in tokens]):
-        ids, mask = pad([tokens[row] for row in rows], length)
-        found.update(zip(rows, summary(network.lower(ids, mask), mask), strict=True))
+    for run in network.lower([sentence.ids for sentence in tokens]):
+        found |= {row: summary(states) for row, states in run.items()}
     return np.stack([found[row] for row in range(len(records))])

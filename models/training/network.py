@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from transformers import AutoModel
 
 from models.arguments import ROLES
 from models.classifier import MODE_LABELS, REALIS
-from models.encoder import Encoded, Floats, Heads, Ints
+from models.encoder import BATCH_TOKENS, Encoded, Floats, Heads, Ints, pad, runs
 from models.ontology import TYPES
 
 
@@ -115,9 +116,14 @@ class EventNetwork(nn.Module):
         return self.encoder.read(self.encoder.words(ids), mask)
 
     @torch.inference_mode()
-    def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
-        given, inside = (torch.from_numpy(array).to(self.device) for array in (ids, mask))
-        return Encoded(*(answer.float().cpu().numpy() for answer in self.encoder(self.encoder.words(given), inside)))
+    def encode(
+        self, sentences: Sequence[Ints], early: bool = False, batch_tokens: int = BATCH_TOKENS
+    ) -> Iterator[Encoded]:
+        for rows in runs([len(sentence) for sentence in sentences], batch_tokens):
+            ids, mask = pad([sentences[row] for row in rows])
+            given, inside = (torch.from_numpy(array).to(self.device) for array in (ids, mask))
+            answers = self.encoder(self.encoder.words(given), inside)
+            yield Encoded(rows, mask, *(answer.float().cpu().numpy() for answer in answers))
 
     @torch.inference_mode()
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from models.coder import WEIGHTS, Coder
 from models.corpus.reading import read
-from models.encoder import OpenvinoNetwork, Tokenizer, batches, pad
+from models.encoder import OpenvinoNetwork, Tokenizer, pad
 from models.training.data import development_files
 
 ROUNDS = 3
@@ -57,15 +57,11 @@ def code_all(coder: Coder, texts: Sequence[Article]) -> None:
 
 def bare(network: OpenvinoNetwork, tokenizer: Tokenizer, sentences: Sequence[str]) -> Callable[[], None]:
     """A run of the encoder alone over tokens made beforehand."""
-    tokens = tokenizer(sentences)
-    runs = [
-        pad([tokens[row] for row in rows], length)
-        for length, rows in batches([len(sentence.ids) for sentence in tokens])
-    ]
+    ids = [tokens.ids for tokens in tokenizer(sentences)]
 
     def run() -> None:
-        for ids, mask in runs:
-            network.encode(ids, mask)
+        for _ in network.encode(ids):
+            pass
 
     return run
 
@@ -85,7 +81,7 @@ def pytorch(tokenizer: Tokenizer, sentences: Sequence[str]) -> Callable[[], None
         with torch.inference_mode():
             for sentence in sentences:
                 (tokens,) = tokenizer([sentence])
-                ids, mask = pad([tokens], len(tokens.ids))
+                ids, mask = pad([tokens.ids])
                 network.read(torch.from_numpy(ids), torch.from_numpy(mask))
 
     return run

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 import models
-from models.encoder import batches, pad
 from models.incidents.compare import likeness, neighbours, traits
 from models.incidents.facts import Facts, facts, telling
 from models.reader import Reader
@@ -35,10 +34,8 @@ def vectors(texts: Sequence[str]) -> dict[str, Array]:
     reader = Reader.load(Path(models.__file__).parent / "weights" / "fast")
     tokens = reader.weights.tokenizer(texts)
     found: dict[str, Array] = {}
-    for length, at in batches([len(text.ids) for text in tokens]):
-        ids, mask = pad([tokens[row] for row in at], length)
-        hidden = reader._network.encode(ids, mask).hidden
-        for row, states, inside in zip(at, hidden, mask, strict=True):
+    for read in reader._network.encode([text.ids for text in tokens]):
+        for row, states, inside in zip(read.rows, read.hidden, read.mask, strict=True):
             mean = states[inside == 1].mean(axis=0).astype(np.float64)
             found[texts[row]] = mean / np.linalg.norm(mean)
     return found
