@@ -5,23 +5,24 @@ an event, and of every token whether it begins or continues a trigger; `head.xml
 what event it is and which tokens are its arguments. Where `probe.npz` lies there too, it can end the reading of sentences
 without an event after the first layers.
 
-The linear layers read the tokens of a run's sentences one after another, without padding (`packed`); only attention sees
-sentences. Every quantised layer has fixed scales, and a sum over a sentence is the same with any padding of whole vectors of
-the processor, so that the sentences beside it cannot change its numbers.
+The linear layers read the tokens of a run's sentences one after another, without padding (`models.graphs`); only attention
+sees sentences. Every quantised layer has fixed scales, and a sum over a sentence is the same with any padding of whole
+vectors of the processor, so that the sentences beside it cannot change its numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from models.errors import ModelError
+from models.graphs import encoder, head
 from models.text import encodable
 
 Floats = npt.NDArray[np.float32]
@@ -69,7 +70,7 @@ class Heads:
 
 
 class Network(Protocol):
-    """The two computations, whatever runs them: an inference session, or the network in training."""
+    """The computations, whatever runs them: an inference session, or the network in training."""
 
     def encode(
         self, sentences: Sequence[Ints], early: bool = False, batch_tokens: int = BATCH_TOKENS
@@ -81,6 +82,14 @@ class Network(Protocol):
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
         """Hidden states (N, T, H), mask (N, T) and the triggers' tokens (N, T; 1 within) to logits."""
+
+    def event_logits(self, sentences: Sequence[Ints], batch_tokens: int = BATCH_TOKENS) -> Floats:
+        """The logits (S,) of S sentences holding an event, of which the first layers may already be sure: minus infinity
+        where they see none, infinity where they see one."""
+        found = np.full(len(sentences), -np.inf, dtype=np.float32)
+        for read in self.encode(sentences, early=True, batch_tokens=batch_tokens):
+            found[read.rows] = read.event
+        return found
 
 
 class Tokenizer:
@@ -112,7 +121,7 @@ class Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A look at a sentence after the first layers of a network: below `least` it holds no event.
+    """A look at a sentence after the first layers of a network: below `least` it holds no event, from `most` on it does.
 
     The score is linear in `summary`. `after` names the operation of `encoder.xml` whose output it looks at.
     """
@@ -120,19 +129,20 @@ class Probe:
     after: str
     slopes: Floats  # (3 H,)
     least: float
+    most: float
 
     @classmethod
     def load(cls, path: Path) -> Probe:
         """Raises OSError, KeyError or ValueError where the file is missing or damaged."""
         with np.load(path) as held:
-            return cls(str(held["after"]), held["slopes"], float(held["least"]))
+            return cls(str(held["after"]), held["slopes"], float(held["least"]), float(held["most"]))
 
     def save(self, path: Path) -> None:
-        np.savez(path, after=self.after, slopes=self.slopes, least=self.least)
+        np.savez(path, after=self.after, slopes=self.slopes, least=self.least, most=self.most)
 
-    def passes(self, states: Floats) -> bool:
-        """Whether a sentence may hold an event, from its tokens' states (T, H)."""
-        return float(summary(states) @ self.slopes) >= self.least
+    def score(self, states: Floats) -> float:
+        """Of a sentence, from its tokens' states (T, H)."""
+        return float(summary(states) @ self.slopes)
 
 
 def summary(states: Floats) -> Floats:
@@ -140,94 +150,11 @@ def summary(states: Floats) -> Floats:
     return np.concatenate([states[0], states.max(axis=0), states.mean(axis=0)])
 
 
-# What `packed` calls the states of the tokens before the first linear layer.
-_ENTRY = "entry"
-
-
-def packed(model: Any, first: str, last: str) -> Any:
-    """An OpenVINO graph whose linear layers read the tokens of all sentences one after another, without padding.
-
-    Between the operations named `first` and `last` states (B, T, H) become (1, M, H) but for attention. Two inputs are new:
-    `tokens` (M,), which of the B T places each token is at, and `places` (B T,), which token is at each place (any in the
-    padding). The weights are not copied; `model` is used up. Raises ValueError where there are no such operations.
-    """
-    from openvino import Model, Type
-    from openvino import opset13 as ops
-
-    named = {operation.friendly_name: operation for operation in model.get_ordered_ops()}
-    if missing := {first, last} - set(named):
-        raise ValueError(f"no operation named {', '.join(sorted(missing))}")
-    tokens, places = (ops.parameter([-1], Type.i64, name) for name in ("tokens", "places"))
-    tokens.output(0).set_names({"tokens"})
-    places.output(0).set_names({"places"})
-    size = named[first].output(0).get_partial_shape()[2].get_length()
-    axis, flat = ops.constant(np.int64(1)), ops.constant(np.array([1, -1, size]))
-    whole = ops.concat([ops.shape_of(model.input("mask")), ops.constant(np.array([size]))], 0)
-
-    def rank(port: Any) -> int:
-        length: int = port.get_partial_shape().rank.get_length()
-        return length
-
-    def pack(states: Any) -> Any:
-        readers = list(states.get_target_inputs())
-        inside = ops.gather(ops.reshape(states, flat, False), tokens, axis)
-        for reader in readers:
-            reader.replace_source_output(inside.output(0))
-        return inside
-
-    def unpack(states: Any, readers: Iterable[Any]) -> None:
-        padded = ops.reshape(ops.gather(states, places, axis), whole, False)
-        for reader in readers:
-            reader.replace_source_output(padded.output(0))
-
-    for name, operation in named.items():
-        if name == last:
-            break
-        kind = operation.get_type_name()
-        if kind not in ("ShapeOf", "Reshape"):
-            continue
-        come, go = rank(operation.input(0)), rank(operation.output(0))
-        if kind == "ShapeOf" and come == 3:
-            for reader in list(operation.output(0).get_target_inputs()):
-                reader.replace_source_output(whole.output(0))
-        elif (come, go) == (3, 4):
-            unpack(operation.input(0).get_source_output(), [operation.input(0)])
-        elif (come, go) == (4, 3):
-            pack(operation.output(0))
-    pack(named[first].output(0)).friendly_name = _ENTRY
-    end = named[last].output(0)
-    unpack(end, list(end.get_target_inputs()))
-    return Model(model.outputs, [*model.get_parameters(), tokens, places])
-
-
-def cut(model: Any, after: str) -> tuple[Any, Any]:
-    """A packed graph in two: up to the operation `after`, whose output is `states`, and from there on.
-
-    The weights are not copied; `model` is used up. Raises ValueError where there is no such operation.
-    """
-    from openvino import Model, opset13
-
-    found = [operation for operation in model.get_ops() if operation.friendly_name == after]
-    if not found:
-        raise ValueError(f"no operation named {after}")
-    states = found[0].output(0)
-    readers = list(states.get_target_inputs())
-    lower = Model([states], model.get_parameters()).clone()
-    given = opset13.parameter(states.get_partial_shape(), states.get_element_type(), "states")
-    given.output(0).set_names({"states"})
-    for reader in readers:
-        reader.replace_source_output(given.output(0))
-    kept = [parameter for parameter in model.get_parameters() if "embeddings" not in parameter.output(0).get_names()]
-    return lower, Model(model.outputs, [given, *kept])
-
-
-# Operations of the exported graphs around their linear layers.
-_EMBEDDED = "embeddings.LayerNorm/aten::layer_norm/Add"
-_MARKED, _ANSWERING = "__module.norm/aten::layer_norm/Add", "__module.norm_out/aten::layer_norm/Add"
-
 # OpenVINO's Python side locks up for good where two threads make its first call at once.
 _FIRST_CALL = Lock()
-class OpenvinoNetwork:
+
+
+class OpenvinoNetwork(Network):
     """The network on OpenVINO, on the processor: eight-bit integers in the layers, float32 between them.
 
     float32 is asked for also where the processor has bfloat16, so that a slow machine finds the same events as a fast one.
@@ -246,12 +173,9 @@ class OpenvinoNetwork:
                 self._words, self._scales = table["words"], table["scales"]
             core = openvino.Core()
             self._probe = Probe.load(folder / "probe.npz") if (folder / "probe.npz").exists() else None
-            encoder, head = (core.read_model(folder / f"{name}.xml") for name in ("encoder", "head"))
-            first = next((name for name in names(encoder) if name.endswith(_EMBEDDED)), _EMBEDDED)
-            last = encoder.output("hidden").get_node().input(0).get_source_output().get_node().friendly_name
             graphs = (
-                *cut(packed(encoder, first, last), self._probe.after if self._probe else _ENTRY),
-                packed(head, _MARKED, _ANSWERING),
+                *encoder(core.read_model(folder / "encoder.xml"), self._probe.after if self._probe else None),
+                head(core.read_model(folder / "head.xml")),
             )
             self._lower, self._upper, self._head = (
                 core.compile_model(graph, "CPU", settings).create_infer_request() for graph in graphs
@@ -267,7 +191,7 @@ class OpenvinoNetwork:
         for rows in runs([len(sentence) for sentence in sentences], batch_tokens):
             ids, mask = pad([sentences[row] for row in rows])
             words = self._words[ids].astype(np.float32) * self._scales[ids][..., None]
-            given = {"embeddings": words, "mask": mask, **_places(mask)}
+            given = {"embeddings": words, "mask": mask, **places(mask)}
             states = self._lower.infer(given, share_outputs=True)[0][0]
             ends = np.cumsum([len(sentences[row]) for row in rows])
             yield dict(zip(rows, np.split(states[: ends[-1]].copy(), ends[:-1]), strict=True))
@@ -275,9 +199,34 @@ class OpenvinoNetwork:
     def encode(
         self, sentences: Sequence[Ints], early: bool = False, batch_tokens: int = BATCH_TOKENS
     ) -> Iterator[Encoded]:
+        probe = self._probe if early else None
+
+        def goes_on(row: int, states: Floats) -> bool:
+            return probe is None or probe.score(states) >= probe.least
+
+        return self._read(sentences, goes_on, batch_tokens)
+
+    def event_logits(self, sentences: Sequence[Ints], batch_tokens: int = BATCH_TOKENS) -> Floats:
+        probe = self._probe
+        found = np.full(len(sentences), -np.inf, dtype=np.float32)
+
+        def is_open(row: int, states: Floats) -> bool:
+            score = probe.score(states) if probe else 0.0
+            if probe and score >= probe.most:
+                found[row] = np.inf
+            return not probe or probe.least <= score < probe.most
+
+        for read in self._read(sentences, is_open, batch_tokens):
+            found[read.rows] = read.event
+        return found
+
+    def _read(
+        self, sentences: Sequence[Ints], goes_on: Callable[[int, Floats], bool], batch_tokens: int
+    ) -> Iterator[Encoded]:
+        """Reads to the end those of which `goes_on`, given their numbers and first states, says so."""
         held: dict[int, Floats] = {}
         for number, states in enumerate(self.lower(sentences, batch_tokens), 1):
-            held |= {row: own for row, own in states.items() if not (early and self._probe) or self._probe.passes(own)}
+            held |= {row: own for row, own in states.items() if goes_on(row, own)}
             if number % _HELD == 0:
                 yield from self._upper_runs(held, batch_tokens)
                 held = {}
@@ -288,7 +237,7 @@ class OpenvinoNetwork:
         for run in runs([len(held[number]) for number in numbers], batch_tokens):
             rows = [numbers[at] for at in run]
             _, mask = pad([np.ones(len(held[row]), dtype=np.int64) for row in rows])
-            where = _places(mask)
+            where = places(mask)
             own = [held[row] for row in rows]
             spare = len(where["tokens"]) - sum(len(one) for one in own)
             states = np.concatenate([*own, np.zeros((spare, own[0].shape[1]), dtype=np.float32)])
@@ -296,13 +245,8 @@ class OpenvinoNetwork:
             yield Encoded(rows, mask, *(answer[name].copy() for name in ("hidden", "tags", "event")))
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
-        answer = self._head.infer({"hidden": hidden, "mask": mask, "trigger": trigger, **_places(mask)})
+        answer = self._head.infer({"hidden": hidden, "mask": mask, "trigger": trigger, **places(mask)})
         return Heads(*(answer[name].copy() for name in ("types", "modes", "realis", "roles")))
-
-
-def names(model: Any) -> list[str]:
-    """Of all operations of an OpenVINO graph."""
-    return [operation.friendly_name for operation in model.get_ops()]
 
 
 def runs(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
@@ -330,8 +274,8 @@ def pad(sentences: Sequence[Ints]) -> tuple[Ints, Ints]:
     return ids, mask
 
 
-def _places(mask: Ints) -> dict[str, Ints]:
-    """The inputs `tokens` and `places` of `packed`; the tokens are filled up, with the first, to 16, 32, 48, 64, 96, 128 ...
+def places(mask: Ints) -> dict[str, Ints]:
+    """The inputs `tokens` and `places` of the graphs; the tokens are filled up, with the first, to 16, 32, 48, 64, 96, 128 ...
 
     For every new number of tokens the runtime keeps some megabytes and takes some hundredths of a second.
     """

@@ -72,12 +72,9 @@ class Reader:
         return cls(OpenvinoNetwork(folder, threads), weights)
 
     def event_logits(self, texts: Sequence[str], batch_tokens: int = BATCH_TOKENS) -> Floats:
-        """For each sentence the logit of its holding an event; minus infinity where the first layers saw that it does not."""
-        found = np.full(len(texts), -np.inf, dtype=np.float32)
+        """For each sentence the logit of its holding an event; infinite where the first layers were sure of either."""
         ids = [tokens.ids for tokens in self.weights.tokenizer(texts)]
-        for read in self._network.encode(ids, early=True, batch_tokens=batch_tokens):
-            found[read.rows] = read.event
-        return found
+        return self._network.event_logits(ids, batch_tokens)
 
     def read(self, texts: Sequence[str], threshold: float, batch_tokens: int = BATCH_TOKENS) -> list[list[Reading]]:
         """For each sentence its candidates at or above the threshold, in order; at 0 every candidate, past the probe."""

@@ -12,7 +12,7 @@ from transformers import AutoModel
 
 from models.arguments import ROLES
 from models.classifier import MODE_LABELS, REALIS
-from models.encoder import BATCH_TOKENS, Encoded, Floats, Heads, Ints, pad, runs
+from models.encoder import BATCH_TOKENS, Encoded, Floats, Heads, Ints, Network, pad, runs
 from models.ontology import TYPES
 
 
@@ -98,7 +98,7 @@ class Head(nn.Module):
         return self.types(summary), self.modes(summary), self.realis(summary), roles
 
 
-class EventNetwork(nn.Module):
+class EventNetwork(nn.Module, Network):
     """Encoder and head together; also a `models.encoder.Network`, so that the coder itself scores it while it trains."""
 
     def __init__(self, pretrained: Path, probe: int | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from models.classifier import (
     log_odds,
     trigger_span,
 )
-from models.encoder import Tokens, batches, pad
+from models.encoder import Tokens, pad, runs
 from models.ontology import TYPES
 
 O, B, I = 0, 1, 2  # noqa: E741
@@ -289,15 +290,20 @@ def test_spans_have_whole_words_at_their_ends(text: str, span: str, expected: st
     assert text[slice(*found)] == expected
 
 
-def test_padding_depends_on_the_sentence_alone() -> None:
-    lengths = [3, 9, 8, 17, 3, 16]
-    alone = {row: batches([length])[0][0] for row, length in enumerate(lengths)}
-    together = {row: padded for padded, rows in batches(lengths, batch_tokens=16) for row in rows}
-    assert together == alone
-    assert all(padded * len(rows) <= 16 or len(rows) == 1 for padded, rows in batches(lengths, batch_tokens=16))
+@given(st.lists(st.integers(1, 60), max_size=30), st.integers(1, 200))
+def test_every_sentence_is_in_one_run_of_like_lengths(lengths: list[int], batch_tokens: int) -> None:
+    found = list(runs(lengths, batch_tokens))
+    order = [row for run in found for row in run]
+    assert sorted(order) == list(range(len(lengths)))
+    assert [lengths[row] for row in order] == sorted(lengths)
+    assert all(run and (len(run) == 1 or sum(lengths[row] for row in run) <= batch_tokens) for run in found)
+    for run, after in pairwise(found):
+        assert sum(lengths[row] for row in [*run, after[0]]) > batch_tokens
 
 
 def test_padding_is_masked() -> None:
-    ids, mask = pad([tokens([-1, 0, -1])], 5)
-    assert ids.tolist() == [[1, 2, 3, 0, 0]]
-    assert mask.tolist() == [[1, 1, 1, 0, 0]]
+    ids, mask = pad([np.array([1, 2, 3]), np.array([4])])
+    assert ids.shape == mask.shape == (2, 16)
+    assert ids[:, :4].tolist() == [[1, 2, 3, 0], [4, 0, 0, 0]]
+    assert mask.sum(axis=1).tolist() == [3, 1]
+    assert pad([np.ones(17, dtype=np.int64)])[0].shape == (1, 32)

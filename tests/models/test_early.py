@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.encoder import Encoded, Ints, OpenvinoNetwork, Probe, Tokenizer, pad, summary
+from models.encoder import Floats, Ints, OpenvinoNetwork, Probe, Tokenizer, places, summary
 from models.errors import ModelError
 from models.reader import Reader
 from models.training.early import discriminant, probe
@@ -30,9 +30,22 @@ WITH = [
 ]
 
 
-def batch(texts: list[str]) -> tuple[Ints, Ints]:
-    tokens = Tokenizer(FAST / "tokenizer.json")(texts)
-    return pad(tokens, 24)
+def ids(texts: list[str]) -> list[Ints]:
+    return [tokens.ids for tokens in Tokenizer(FAST / "tokenizer.json")(texts)]
+
+
+def answers(network: OpenvinoNetwork, texts: list[str], early: bool = False) -> dict[str, tuple[Floats, Floats, float]]:
+    """Of each text that was read to the end its hidden states, tag logits and event logit."""
+    return {
+        texts[row]: (read.hidden[at][read.mask[at] == 1], read.tags[at][read.mask[at] == 1], float(read.event[at]))
+        for read in network.encode(ids(texts), early)
+        for at, row in enumerate(read.rows)
+    }
+
+
+def assert_same(found: tuple[Floats, Floats, float], expected: tuple[Floats, Floats, float]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +59,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(folder: Path) -> Encoded:
-    return OpenvinoNetwork(folder).encode(*batch(WITHOUT + WITH))
+def whole(folder: Path) -> dict[str, tuple[Floats, Floats, float]]:
+    return answers(OpenvinoNetwork(folder), WITHOUT + WITH)
 
 
 @pytest.fixture(scope="module")
-def fitted(folder: Path, whole: Encoded) -> Path:
+def fitted(folder: Path, whole: dict[str, object]) -> Path:
     """The same network with a probe of the eight sentences; `whole` was made before."""
     records = [{"text": text, "events": []} for text in WITHOUT] + [{"text": text, "events": [{}]} for text in WITH]
     said = probe(folder, records * 5, records, 2, 0.99)
@@ -80,49 +93,85 @@ def test_a_state_that_hardly_moves_does_not_swamp_the_score() -> None:
     assert abs(float(features[:, 4].mean() * slopes[4])) < 1
 
 
-@given(st.integers(0, 99), st.integers(1, 12), st.integers(0, 8))
-def test_a_summary_is_of_the_sentence_alone(seed: int, size: int, padding: int) -> None:
-    random = np.random.default_rng(seed)
-    own, others = random.normal(size=(size, 5)), random.normal(size=(3, size + padding, 5))
-    states = others.astype(np.float32)
-    states[1, :size] = own
-    mask = np.ones(states.shape[:2], dtype=np.int64)
-    mask[1, size:] = 0
-    alone = summary(own[None].astype(np.float32), np.ones((1, size), dtype=np.int64))
-    assert summary(states, mask)[1].tolist() == alone[0].tolist()
-    assert alone.shape == (1, 15)
+@given(st.integers(0, 99), st.integers(1, 12))
+def test_a_summary_has_the_first_the_greatest_and_the_mean(seed: int, size: int) -> None:
+    states = np.random.default_rng(seed).normal(size=(size, 5)).astype(np.float32)
+    expected = [*states[0], *map(max, states.T), *(sum(column) / size for column in states.T)]
+    assert summary(states) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_probe_can_be_kept(tmp_path: Path) -> None:
-    one = Probe("layer", np.array([0.5, -1.25, 3.0], dtype=np.float32), -2.5)
+    one = Probe("layer", np.array([0.5, -1.25, 3.0], dtype=np.float32), -2.5, 1.5)
     one.save(tmp_path / "probe.npz")
     found = Probe.load(tmp_path / "probe.npz")
-    assert (found.after, found.slopes.tolist(), found.least) == (one.after, one.slopes.tolist(), one.least)
+    assert found.slopes.tolist() == one.slopes.tolist()
+    assert (found.after, found.least, found.most) == (one.after, one.least, one.most)
 
 
-def test_a_network_in_two_parts_gives_the_same_numbers(fitted: Path, whole: Encoded) -> None:
-    found = OpenvinoNetwork(fitted).encode(*batch(WITHOUT + WITH))
-    for name in ("hidden", "tags", "event"):
-        assert getattr(found, name) == pytest.approx(getattr(whole, name), abs=1e-5)
+def test_a_network_in_two_parts_gives_the_same_numbers(
+    fitted: Path, whole: dict[str, tuple[Floats, Floats, float]]
+) -> None:
+    found = answers(OpenvinoNetwork(fitted), WITHOUT + WITH)
+    for text in WITHOUT + WITH:
+        assert_same(found[text], whole[text])
 
 
-def test_only_sentences_that_may_hold_an_event_are_read_to_the_end(fitted: Path, whole: Encoded) -> None:
+@pytest.mark.parametrize("texts", [WITHOUT + WITH, WITHOUT, WITH, WITHOUT[:1], WITH[:1]])
+def test_only_sentences_that_may_hold_an_event_are_read_to_the_end(
+    fitted: Path, whole: dict[str, tuple[Floats, Floats, float]], texts: list[str]
+) -> None:
+    found = answers(OpenvinoNetwork(fitted), texts, early=True)
+    assert set(found) == set(texts) - set(WITHOUT)
+    for text, answer in found.items():
+        assert_same(answer, whole[text])
+
+
+def test_a_gate_reads_to_the_end_only_what_the_probe_is_not_sure_of(
+    fitted: Path, whole: dict[str, tuple[Floats, Floats, float]]
+) -> None:
+    texts = WITHOUT + WITH
+    kept = Probe.load(fitted / "probe.npz")
     network = OpenvinoNetwork(fitted)
-    for texts in (WITHOUT + WITH, WITHOUT, WITH, WITHOUT[:1], WITH[:1]):
-        found = network.encode(*batch(texts), early=True)
+    scores = {row: kept.score(states) for run in network.lower(ids(texts)) for row, states in run.items()}
+    best = max(scores, key=scores.__getitem__)
+    for most, sure in ((np.inf, set()), (scores[best], {best})):
+        Probe(kept.after, kept.slopes, kept.least, most).save(fitted / "probe.npz")
+        found = OpenvinoNetwork(fitted).event_logits(ids(texts))
+        kept.save(fitted / "probe.npz")
         for row, text in enumerate(texts):
-            at = (WITHOUT + WITH).index(text)
-            if text in WITH:
-                assert found.event[row] == pytest.approx(whole.event[at], abs=1e-5)
-                assert found.tags[row] == pytest.approx(whole.tags[at], abs=1e-5)
-            else:
-                assert found.event[row] == -np.inf
-                assert (found.tags[row].argmax(axis=-1) == 0).all()
+            expected = np.inf if row in sure else whole[text][2] if text in WITH else -np.inf
+            assert found[row] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fast", "accurate"])
+def test_a_sentence_has_the_same_numbers_to_the_bit_beside_any_others(name: str) -> None:
+    network = OpenvinoNetwork(FAST.parent / name)
+    others = [" ".join(WITHOUT), " ".join(WITHOUT + WITH), "Rain.", *WITHOUT]
+    alone = {text: answers(network, [text])[text] for text in WITH}
+    for texts in (WITH, WITH[:1] + others, others + WITH[::-1]):
+        for text, answer in answers(network, texts).items():
+            if text in alone:
+                assert [np.asarray(part).tobytes() for part in answer] == [
+                    np.asarray(part).tobytes() for part in alone[text]
+                ]
+
+
+def test_the_linear_layers_read_no_padding() -> None:
+    """Of two sentences of 3 and 20 tokens the graph reads 32, and as many where both are padded to 48."""
+    mask = np.zeros((2, 48), dtype=np.int64)
+    mask[0, :3] = mask[1, :20] = 1
+    for padded in (mask[:, :32], mask):
+        given = places(padded)
+        assert given["tokens"].shape == (32,)
+        inside = padded.ravel()[given["tokens"]]
+        assert inside.all()
+        back = given["tokens"][given["places"]][padded.ravel() == 1]
+        assert back.tolist() == np.flatnonzero(padded).tolist()
 
 
 def test_the_reader_goes_past_the_probe_only_where_every_candidate_is_asked_for(fitted: Path) -> None:
     shut = Probe.load(fitted / "probe.npz")
-    Probe(shut.after, shut.slopes, 1e9).save(fitted / "probe.npz")
+    Probe(shut.after, shut.slopes, 1e9, 1e9).save(fitted / "probe.npz")
     reader = Reader.load(fitted)
     shut.save(fitted / "probe.npz")
     assert np.isneginf(reader.event_logits(WITH)).all()
@@ -149,6 +198,6 @@ def test_a_damaged_probe_is_named(fitted: Path, tmp_path: Path, damage: str) -> 
     if damage == "text":
         (made / "probe.npz").write_text("{}", encoding="utf-8")
     else:
-        Probe("no such operation", np.zeros(1152, dtype=np.float32), 0.0).save(made / "probe.npz")
+        Probe("no such operation", np.zeros(1152, dtype=np.float32), 0.0, 0.0).save(made / "probe.npz")
     with pytest.raises(ModelError, match=str(made)):
         OpenvinoNetwork(made)

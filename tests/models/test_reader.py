@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from models import Coder, Event
 from models.arguments import ROLES
 from models.classifier import MODE_LABELS, REALIS, Logistic
-from models.encoder import Encoded, Floats, Heads, Ints, Tokenizer
+from models.encoder import BATCH_TOKENS, Encoded, Floats, Heads, Ints, Network, Tokenizer, pad, runs
 from models.errors import ModelError
 from models.ontology import TYPES
 from models.reader import Reader, Weights
@@ -31,7 +32,7 @@ def ids(word: str) -> list[int]:
     return [int(one) for one, of in zip(TOKENIZER([word])[0].ids, TOKENIZER([word])[0].words, strict=True) if of >= 0]
 
 
-class Lookup:
+class Lookup(Network):
     """Knows tokens by heart: a trigger's token has the log odds with which it begins one, the tokens of actors are actors.
 
     A sentence's event logit is the largest of its triggers', -9 without one. `seen` counts the sentences encoded.
@@ -42,7 +43,13 @@ class Lookup:
         self.actors = [one for word in actors for one in ids(word)]
         self.seen = 0
 
-    def encode(self, ids: Ints, mask: Ints, early: bool = False) -> Encoded:
+    def encode(
+        self, sentences: Sequence[Ints], early: bool = False, batch_tokens: int = BATCH_TOKENS
+    ) -> Iterator[Encoded]:
+        for rows in runs([len(sentence) for sentence in sentences], batch_tokens):
+            yield self._encoded(rows, *pad([sentences[row] for row in rows]))
+
+    def _encoded(self, rows: list[int], ids: Ints, mask: Ints) -> Encoded:
         self.seen += len(ids)
         strength = np.full(ids.shape, -9.0, dtype=np.float32)
         for token, logit in self.triggers.items():
@@ -51,7 +58,7 @@ class Lookup:
         tags = np.stack([np.zeros_like(strength), strength, np.full_like(strength, -9)], axis=-1)
         hidden = np.zeros((*ids.shape, HIDDEN), dtype=np.float32)
         hidden[..., 0], hidden[..., 1] = strength, np.isin(ids, self.actors)
-        return Encoded(hidden, tags, strength.max(axis=1))
+        return Encoded(rows, mask, hidden, tags, strength.max(axis=1))
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
         rows, length = mask.shape

@@ -1,0 +1,106 @@
+"""The exported OpenVINO graphs, made fit to run fast: without padding in the linear layers, and cut in two.
+
+A graph reads B sentences padded to T tokens. Between its first and last layer norm all but attention is a matter of single
+tokens, so that these may stand one after another, M of them. Two inputs are new: `tokens` (M,), which of the B T places each
+token is at, and `places` (B T,), which token is at each place (any, in the padding). The numbers stay the same to the last bit
+and no weights are copied; the graph that is given is used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+# Operations of the exported graphs around their linear layers.
+_EMBEDDED = "embeddings.LayerNorm/aten::layer_norm/Add"
+_MARKED, _ANSWERING = "__module.norm/aten::layer_norm/Add", "__module.norm_out/aten::layer_norm/Add"
+# What the states of the tokens before the first linear layer are called from here on.
+_ENTRY = "entry"
+
+
+def encoder(model: Any, after: str | None = None) -> tuple[Any, Any]:
+    """An encoder in two: embeddings to the output of the operation `after` (None: before the first layer), as `states`
+    (1, M, H), and from there to the answers, padded again. Raises ValueError where there is no such operation."""
+    first = next(
+        (name for operation in model.get_ops() if (name := operation.friendly_name).endswith(_EMBEDDED)), _EMBEDDED
+    )
+    last = model.output("hidden").get_node().input(0).get_source_output().get_node().friendly_name
+    return _cut(_packed(model, first, last), after or _ENTRY)
+
+
+def head(model: Any) -> Any:
+    """A head: hidden states, mask and trigger to its answers. Raises ValueError for the graph of something else."""
+    return _packed(model, _MARKED, _ANSWERING)
+
+
+def _packed(model: Any, first: str, last: str) -> Any:
+    """The graph with states (1, M, H) in place of (B, T, H) between the operations named `first` and `last`, but for
+    attention."""
+    from openvino import Model, Type
+    from openvino import opset13 as ops
+
+    named = {operation.friendly_name: operation for operation in model.get_ordered_ops()}
+    if missing := {first, last} - set(named):
+        raise ValueError(f"no operation named {', '.join(sorted(missing))}")
+    tokens, places = (ops.parameter([-1], Type.i64, name) for name in ("tokens", "places"))
+    tokens.output(0).set_names({"tokens"})
+    places.output(0).set_names({"places"})
+    size = named[first].output(0).get_partial_shape()[2].get_length()
+    axis, flat = ops.constant(np.int64(1)), ops.constant(np.array([1, -1, size]))
+    whole = ops.concat([ops.shape_of(model.input("mask")), ops.constant(np.array([size]))], 0)
+
+    def rank(port: Any) -> int:
+        length: int = port.get_partial_shape().rank.get_length()
+        return length
+
+    def pack(states: Any) -> Any:
+        readers = list(states.get_target_inputs())
+        inside = ops.gather(ops.reshape(states, flat, False), tokens, axis)
+        for reader in readers:
+            reader.replace_source_output(inside.output(0))
+        return inside
+
+    def unpack(states: Any, readers: Iterable[Any]) -> None:
+        padded = ops.reshape(ops.gather(states, places, axis), whole, False)
+        for reader in readers:
+            reader.replace_source_output(padded.output(0))
+
+    for name, operation in named.items():
+        if name == last:
+            break
+        kind = operation.get_type_name()
+        if kind not in ("ShapeOf", "Reshape"):
+            continue
+        come, go = rank(operation.input(0)), rank(operation.output(0))
+        if kind == "ShapeOf" and come == 3:
+            # Of states that are packed now: the mask stays as it is.
+            for reader in list(operation.output(0).get_target_inputs()):
+                reader.replace_source_output(whole.output(0))
+        elif (come, go) == (3, 4):
+            unpack(operation.input(0).get_source_output(), [operation.input(0)])
+        elif (come, go) == (4, 3):
+            pack(operation.output(0))
+    pack(named[first].output(0)).friendly_name = _ENTRY
+    end = named[last].output(0)
+    unpack(end, list(end.get_target_inputs()))
+    return Model(model.outputs, [*model.get_parameters(), tokens, places])
+
+
+def _cut(model: Any, after: str) -> tuple[Any, Any]:
+    """A packed graph in two: up to the operation `after`, whose output is `states`, and from there on."""
+    from openvino import Model, opset13
+
+    found = [operation for operation in model.get_ops() if operation.friendly_name == after]
+    if not found:
+        raise ValueError(f"no operation named {after}")
+    states = found[0].output(0)
+    readers = list(states.get_target_inputs())
+    lower = Model([states], model.get_parameters()).clone()
+    given = opset13.parameter(states.get_partial_shape(), states.get_element_type(), "states")
+    given.output(0).set_names({"states"})
+    for reader in readers:
+        reader.replace_source_output(given.output(0))
+    kept = [parameter for parameter in model.get_parameters() if "embeddings" not in parameter.output(0).get_names()]
+    return lower, Model(model.outputs, [given, *kept])
