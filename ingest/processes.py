@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
@@ -39,6 +39,7 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _STEADY = 60.0  # seconds after which a worker's death starts the count of failures anew
 _YOUNG = 10_000  # objects made and not freed since the garbage collector last looked, at which it looks at them
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 
 LoadCoder = Callable[[Settings, int], ArticleCoder]
 
@@ -154,6 +155,8 @@ def _work(
     with closing(notes), stopping(stop, notes=notes) as stopped:
         try:
             metrics.progress("worker")
+            # A fifth less memory at most over 200 articles, in the same time; with smaller arrays given back it took longer.
+            bound_heap(large=1 << 22, kept=16 << 20, heaps=1)
             coder = load(settings, workers)
             _spare_collector()
             log.info("worker started", extra={"pid": os.getpid(), "group": settings.group})
@@ -178,6 +181,18 @@ def _work(
             told |= {"not_coded": stats.not_coded.total(), "reasons": reasons(stats.not_coded)}
         log.info("worker ended", extra=told)
         return stopped.exit_code
+
+
+def bound_heap(large: int, kept: int, heaps: int) -> None:
+    """Have glibc give memory back: arrays of at least `large` bytes as soon as they are freed, and the end of a heap beyond
+    `kept` free bytes; and have it make no more than `heaps` of them for all threads (mallopt(3)).
+
+    By itself it keeps all that was once freed of up to 32 MiB. Other C libraries have no such settings.
+    """
+    with suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for name, value in ((_M_TRIM_THRESHOLD, kept), (_M_MMAP_THRESHOLD, large), (_M_ARENA_MAX, heaps)):
+            mallopt(name, value)
 
 
 def _spare_collector() -> None:

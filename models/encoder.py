@@ -281,7 +281,7 @@ def places(mask: Ints) -> dict[str, Ints]:
     """
     inside = mask.ravel()
     tokens = np.flatnonzero(inside)
-    step = max(1 << len(tokens).bit_length() >> 3, _ROUND)
+    step = max(1 << len(tokens).bit_length() >> 2, _ROUND)
     filled = np.zeros(-(-len(tokens) // step) * step, dtype=np.int64)
     filled[: len(tokens)] = tokens
     return {"tokens": filled, "places": np.where(inside, np.cumsum(inside) - 1, 0)}

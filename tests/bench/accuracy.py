@@ -1,7 +1,8 @@
 """How good the coder is, per head and per class, as a page with pictures: `make evaluate`.
 
 Scores the weights on the frozen development split, in both profiles where the folder has them, and writes accuracy.md,
-accuracy/confusion.png and accuracy/reliability.png. Nothing in them depends on the machine or the day.
+accuracy/confusion.png and accuracy/reliability.png. Nothing in them depends on the day, or on the
+machine but for the width of its vectors (docs/decisions/0006-two-encoders.md).
 """
 
 from __future__ import annotations
@@ -308,7 +309,8 @@ def _lines(measured: Sequence[Measured], records: Sequence[Record], files: Seque
 # Accuracy
 
 The shipped weights on the frozen development split, which is never trained on. The same weights give the same page on any
-machine.
+machine with AVX-512, on which this one was made; with AVX2 the figures differ by some thousandths
+([why](decisions/0006-two-encoders.md)).
 """
     yield from table(
         ("profile", "model", "min_confidence"),

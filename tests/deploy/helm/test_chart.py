@@ -194,7 +194,7 @@ def _is_setting(path: str) -> bool:
 @pytest.mark.parametrize(
     ("worker", "threshold"),
     [
-        ({}, 504),
+        ({}, 444),
         ({"articlesPerSecond": 14.5, "targetDelaySeconds": 60}, 870),
         ({"articlesPerSecond": 0.3, "targetDelaySeconds": 1}, 1),
         ({"articlesPerSecond": 8.81, "targetDelaySeconds": 100}, 881),
