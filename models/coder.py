@@ -121,7 +121,7 @@ class Coder:
         """The events of each article, in order, for any iterable; reads ahead by at most a few articles.
 
         An article is a str, or a mapping or an object with `text` and, if it likes, `title`, `published` and `url`, whose
-        top-level domain tells the publisher's country. `batch_tokens` bounds the padded tokens that the encoder holds at once.
+        top-level domain tells the publisher's country. `batch_tokens` bounds the tokens that the encoder reads at once.
         """
         for assembly in self.explain_many(articles, batch_tokens, min_confidence):
             yield assembly.events

@@ -157,7 +157,7 @@ _FIRST_CALL = Lock()
 class OpenvinoNetwork(Network):
     """The network on OpenVINO, on the processor: eight-bit integers in the layers, float32 between them.
 
-    float32 is asked for also where the processor has bfloat16, so that a slow machine finds the same events as a fast one.
+    float32 is asked for also where the processor has bfloat16, which would find other events.
     `threads` None is all cores. One caller at a time.
     """
 
@@ -250,11 +250,13 @@ class OpenvinoNetwork(Network):
 
 
 def runs(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
-    """Which sentences run together: the shortest first, as many as have at most `batch_tokens` tokens, at least one."""
+    """Which sentences run together: the shortest first, as many as have at most `batch_tokens` tokens, twice that with the
+    padding that attention sees, and at least one."""
     run: list[int] = []
     held = 0
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if run and held + lengths[row] > batch_tokens:
+        with_padding = (len(run) + 1) * _padded(lengths[row])
+        if run and (held + lengths[row] > batch_tokens or with_padding > 2 * batch_tokens):
             yield run
             run, held = [], 0
         run.append(row)
@@ -263,9 +265,13 @@ def runs(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[l
         yield run
 
 
+def _padded(length: int) -> int:
+    return -(-length // _ROUND) * _ROUND
+
+
 def pad(sentences: Sequence[Ints]) -> tuple[Ints, Ints]:
     """Token ids and mask (B, T) of sentences, T a multiple of 16; padding is 0 with mask 0."""
-    length = -(-max(map(len, sentences)) // _ROUND) * _ROUND
+    length = _padded(max(map(len, sentences)))
     ids = np.zeros((len(sentences), length), dtype=np.int64)
     mask = np.zeros((len(sentences), length), dtype=np.int64)
     for row, sentence in enumerate(sentences):
