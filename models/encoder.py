@@ -7,11 +7,12 @@ without an event after the first layers.
 
 The linear layers read the tokens of a run's sentences one after another, without padding (`models.graphs`); only attention
 sees sentences. Every quantised layer has fixed scales, and a sum over a sentence is the same with any padding of whole
-vectors of the processor, so that the sentences beside it cannot change its numbers.
+vectors of the processor, so that the sentences beside it cannot change its numbers; nor can the length of those vectors.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,9 +141,13 @@ class Probe:
     def save(self, path: Path) -> None:
         np.savez(path, after=self.after, slopes=self.slopes, least=self.least, most=self.most)
 
-    def score(self, states: Floats) -> float:
-        """Of a sentence, from its tokens' states (T, H)."""
-        return float(summary(states) @ self.slopes)
+    def verdict(self, states: Floats) -> float | None:
+        """Of a sentence, from its tokens' states (T, H), as a logit of its holding an event: minus infinity or infinity where
+        the probe is sure, None where the sentence must be read to its end."""
+        score = float(summary(states) @ self.slopes)
+        if score < self.least:
+            return -math.inf
+        return math.inf if score >= self.most else None
 
 
 def summary(states: Floats) -> Floats:
@@ -199,26 +204,22 @@ class OpenvinoNetwork(Network):
     def encode(
         self, sentences: Sequence[Ints], early: bool = False, batch_tokens: int = BATCH_TOKENS
     ) -> Iterator[Encoded]:
-        probe = self._probe if early else None
-
-        def goes_on(row: int, states: Floats) -> bool:
-            return probe is None or probe.score(states) >= probe.least
-
-        return self._read(sentences, goes_on, batch_tokens)
+        return self._read(sentences, lambda _, states: not early or self._verdict(states) != -math.inf, batch_tokens)
 
     def event_logits(self, sentences: Sequence[Ints], batch_tokens: int = BATCH_TOKENS) -> Floats:
-        probe = self._probe
-        found = np.full(len(sentences), -np.inf, dtype=np.float32)
+        found = np.zeros(len(sentences), dtype=np.float32)
 
         def is_open(row: int, states: Floats) -> bool:
-            score = probe.score(states) if probe else 0.0
-            if probe and score >= probe.most:
-                found[row] = np.inf
-            return not probe or probe.least <= score < probe.most
+            if (sure := self._verdict(states)) is not None:
+                found[row] = sure
+            return sure is None
 
         for read in self._read(sentences, is_open, batch_tokens):
             found[read.rows] = read.event
         return found
+
+    def _verdict(self, states: Floats) -> float | None:
+        return self._probe.verdict(states) if self._probe else None
 
     def _read(
         self, sentences: Sequence[Ints], goes_on: Callable[[int, Floats], bool], batch_tokens: int
@@ -236,9 +237,9 @@ class OpenvinoNetwork(Network):
         numbers = list(held)
         for run in runs([len(held[number]) for number in numbers], batch_tokens):
             rows = [numbers[at] for at in run]
-            _, mask = pad([np.ones(len(held[row]), dtype=np.int64) for row in rows])
-            where = places(mask)
             own = [held[row] for row in rows]
+            mask = masked([len(one) for one in own])
+            where = places(mask)
             spare = len(where["tokens"]) - sum(len(one) for one in own)
             states = np.concatenate([*own, np.zeros((spare, own[0].shape[1]), dtype=np.float32)])
             answer = self._upper.infer({"states": states[None], "mask": mask, **where})
@@ -269,14 +270,16 @@ def _padded(length: int) -> int:
     return -(-length // _ROUND) * _ROUND
 
 
+def masked(lengths: Sequence[int]) -> Ints:
+    """The mask (B, T) of sentences of these lengths, 1 within, T a multiple of 16."""
+    return (np.arange(_padded(max(lengths))) < np.array(lengths)[:, None]).astype(np.int64)
+
+
 def pad(sentences: Sequence[Ints]) -> tuple[Ints, Ints]:
-    """Token ids and mask (B, T) of sentences, T a multiple of 16; padding is 0 with mask 0."""
-    length = _padded(max(map(len, sentences)))
-    ids = np.zeros((len(sentences), length), dtype=np.int64)
-    mask = np.zeros((len(sentences), length), dtype=np.int64)
-    for row, sentence in enumerate(sentences):
-        ids[row, : len(sentence)] = sentence
-        mask[row, : len(sentence)] = 1
+    """Token ids and mask (B, T) of sentences; padding is 0 with mask 0."""
+    mask = masked([len(sentence) for sentence in sentences])
+    ids = np.zeros_like(mask)
+    ids[mask == 1] = np.concatenate(sentences)
     return ids, mask
 
 

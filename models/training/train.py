@@ -4,7 +4,8 @@ The large network learns from the corpus; the small one learns from the corpus a
 quantised, calibrated on the frozen development split, and described in card.json. With `--fast-only` the small one alone is
 trained, into a folder without profiles: the quick way to try sentences of one's own. With `--from` weights learn on from where
 they are: from the files that they have not seen, and from as many sentences of those that they have, lest they forget them.
-With `--teacher` the large network of other weights is kept, calibrated anew, and teaches a new small one.
+With `--teacher` the large network of other weights is kept, calibrated anew, and teaches a new small one. With `--calibrate`
+both are kept, and calibrated anew: on other development files, or after a change in how graphs are run.
 
 Resumes from the last checkpoint in `--checkpoints`; with the same seed, files and machine it ends in the same weights. Runs
 on a GPU if there is one, else on the processor: in bfloat16 where that computes with it, else in float32.
@@ -46,6 +47,7 @@ from models.training.restore import restore
 GATE_RECALL = 0.99
 # The same of each probe after the first layers: all but one or two of the split's.
 PROBE_RECALL = 0.9975
+_VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,11 @@ def _commit() -> str:
     return answer.stdout.strip()
 
 
+def _development(data: Data) -> dict[str, Any]:
+    paths = data.development_files
+    return {"development": [path.name for path in paths], "development_sha256": digest(paths)}
+
+
 def learn(
     plan: Plan, data: Data, folder: Path, sentences: Sequence[Sentence], options: argparse.Namespace, target: Path
 ) -> dict[str, Any]:
@@ -158,6 +165,21 @@ def kept(plan: Plan, data: Data, options: argparse.Namespace, target: Path) -> d
     return {**known, "corpus": corpus} | settle(plan, data, target, options.version)
 
 
+def calibrated(data: Data, options: argparse.Namespace) -> dict[str, Any]:
+    """The networks of `--calibrate` as they are, settled anew in `--out`; their model card, with the day of that."""
+    card = _card(options.calibrate, "--calibrate")
+    card["version"] = options.version or card["version"]
+    if options.calibrate.resolve() != options.out.resolve():
+        shutil.copytree(options.calibrate, options.out, dirs_exist_ok=True)
+    for plan in (ACCURATE, FAST):
+        if plan.profile in card["networks"]:
+            target = options.out / plan.profile if "accurate" in card["networks"] else options.out
+            card["networks"][plan.profile] |= settle(plan, data, target, card["version"])
+    day = datetime.now(UTC).isoformat(timespec="seconds")
+    card["calibrated"] = {"day": day, "commit": _commit(), **_development(data)}
+    return card
+
+
 def train(options: argparse.Namespace) -> None:
     """The whole of it. Nothing is chosen by the development split but calibration and thresholds."""
     files = tuple(path for path in [*([] if options.only_extra else training_files()), *options.extra])
@@ -171,6 +193,21 @@ def train(options: argparse.Namespace) -> None:
             f"--from {options.start}: those weights have learned all these files already; add some with --extra"
         )
     data = Data(files, tuple(records), development_paths, tuple(read(development_paths)))
+    card = calibrated(data, options) if options.calibrate else trained(data, options, start)
+    if "accurate" in card["networks"]:
+        settings_file = options.out / "accurate" / "config.json"
+        settings = json.loads(settings_file.read_text(encoding="utf-8"))
+        settings["gate"] = gate(data.development, Reader.load(options.out / "fast"), GATE_RECALL)
+        settings_file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    report = evaluate(data.development, Coder.load(options.out))
+    card["development"] = report.to_dict()
+    (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    print(report.to_text())
+
+
+def trained(data: Data, options: argparse.Namespace, start: dict[str, Any] | None) -> dict[str, Any]:
+    """New networks in `--out`, on from those of the card `start` if it is given; their model card."""
+    options.version = options.version or _VERSION
     cache = options.checkpoints / "pretrained"
     card: dict[str, Any] = {
         "version": options.version,
@@ -178,12 +215,11 @@ def train(options: argparse.Namespace) -> None:
         "commit": _commit(),
         "machine": "GPU" if torch.cuda.is_available() else f"{torch.get_num_threads()} cores",
         "corpus": {
-            "files": [path.name for path in files],
+            "files": [path.name for path in data.files],
             "sentences": len(data.records),
-            "sha256": digest(files),
+            "sha256": digest(data.files),
             **({"from": {"version": start["version"], "corpus": start["corpus"]}} if start else {}),
-            "development": [path.name for path in development_paths],
-            "development_sha256": digest(development_paths),
+            **_development(data),
         },
         "networks": {},
     }
@@ -206,15 +242,7 @@ def train(options: argparse.Namespace) -> None:
         sentences = taught(sentences, OpenvinoNetwork(target), data.sentences(target))
     target = options.out if options.fast_only else options.out / "fast"
     card["networks"]["fast"] = learn(small, data, folder, sentences, options, target)
-    if not options.fast_only:
-        settings_file = options.out / "accurate" / "config.json"
-        settings = json.loads(settings_file.read_text(encoding="utf-8"))
-        settings["gate"] = gate(data.development, Reader.load(options.out / "fast"), GATE_RECALL)
-        settings_file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    report = evaluate(data.development, Coder.load(options.out))
-    card["development"] = report.to_dict()
-    (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    print(report.to_text())
+    return card
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -237,10 +265,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     networks.add_argument(
         "--teacher", type=Path, help="folder of weights whose large network is kept and teaches the small one"
     )
+    networks.add_argument("--calibrate", type=Path, help="folder of weights that are kept, and calibrated anew")
     parser.add_argument("--large-encoder", help=f"{MPNET} (default), or a folder in Hugging Face's format")
     parser.add_argument("--small-encoder", help=f"{MINILM} (default), or a folder in Hugging Face's format")
     parser.add_argument("--epochs", type=int, help="of both networks; 3 and 5 if left out, 1 and 2 with --from")
-    parser.add_argument("--version", default="3", help="of the weights, as events name it")
+    parser.add_argument("--version", help=f"of the weights, as events name it: {_VERSION} if left out, or as it was")
     try:
         train(parser.parse_args(arguments))
     except ConflictwireError as error:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from models.arguments import ROLES, Argument
 from models.classifier import Evidence, Kind, Logistic
 from models.encoder import Floats, Network, Tokenizer
+from models.evaluate import score_events
 from models.reader import Reader, Reading, Weights
 from models.training.calibrate import calibrate, gate, logistic, said
 
@@ -158,7 +159,28 @@ def test_the_threshold_has_the_best_f1() -> None:
     confidence = Logistic.of(config["confidence"])
     low, high = (confidence(reading(likely).evidence.features()) for likely in (0.1, 0.9))
     assert low < config["min_confidence"] <= high
-    assert config["min_confidence"] == 0.5  # of equally good ones the one in the middle
+    assert config["min_confidence"] == 0.48  # half of 2 · 100 / (100 + 110)
+
+
+def test_the_threshold_of_mixed_answers_is_as_good_as_any() -> None:
+    likelihoods = [0.05 + 0.1 * number for number in range(10)]
+    records, readings = [], []
+    for likely in likelihoods:
+        right = round(200 * likely)
+        records += [record(EVENT)] * right + [record()] * (200 - right)
+        readings += [[reading(likely)] for _ in range(200)]
+    threshold = calibrate(records, Known(readings))["min_confidence"]
+
+    def f1(least: float) -> float:
+        kept = [[said(one, one.evidence.type) for one in row if one.evidence.type >= least] for row in readings]
+        return score_events(records, kept).f1
+
+    assert f1(threshold) == max(f1(least) for least in likelihoods)
+
+
+def test_a_useless_network_does_not_answer_everything() -> None:
+    records = [record()] * 100
+    assert calibrate(records, Known([[reading(0.8)] for _ in records]))["min_confidence"] == 0.2
 
 
 def test_a_wrong_type_is_a_wrong_answer() -> None:

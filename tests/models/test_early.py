@@ -132,7 +132,9 @@ def test_a_gate_reads_to_the_end_only_what_the_probe_is_not_sure_of(
     texts = WITHOUT + WITH
     kept = Probe.load(fitted / "probe.npz")
     network = OpenvinoNetwork(fitted)
-    scores = {row: kept.score(states) for run in network.lower(ids(texts)) for row, states in run.items()}
+    scores = {
+        row: float(summary(states) @ kept.slopes) for run in network.lower(ids(texts)) for row, states in run.items()
+    }
     best = max(scores, key=scores.__getitem__)
     for most, sure in ((np.inf, set()), (scores[best], {best})):
         Probe(kept.after, kept.slopes, kept.least, most).save(fitted / "probe.npz")

@@ -138,6 +138,28 @@ def test_a_large_network_that_is_kept_can_teach_a_new_small_one(mine: Path, tmp_
     assert Coder.load(out).code(text, min_confidence=0)
 
 
+def test_weights_can_be_calibrated_anew_on_other_sentences(mine: Path, tmp_path: Path) -> None:
+    from models.training.train import main
+
+    out = tmp_path / "weights"
+    options = ["--only-extra", "--extra", str(mine), "--development", str(mine), "--version", "mine"]
+    assert main(["--calibrate", str(WEIGHTS), *options, "--out", str(out)]) == 0
+    card, shipped = (json.loads((folder / "card.json").read_text(encoding="utf-8")) for folder in (out, WEIGHTS))
+    for profile in ("accurate", "fast"):
+        for name in ("encoder.bin", "head.bin", "words.npz"):
+            assert (out / profile / name).read_bytes() == (WEIGHTS / profile / name).read_bytes()
+        configs = [
+            json.loads((folder / profile / "config.json").read_text(encoding="utf-8")) for folder in (out, WEIGHTS)
+        ]
+        assert configs[0]["version"] == "mine"
+        assert configs[0]["confidence"] != configs[1]["confidence"]
+        assert card["networks"][profile]["recipe"] == shipped["networks"][profile]["recipe"]
+    assert card["corpus"] == shipped["corpus"]
+    assert card["calibrated"]["development"] == ["mine.jsonl"]
+    assert card["development"]["sentences"] == 40
+    assert Coder.load(out).code(read([mine])[0]["text"], min_confidence=0)
+
+
 def test_a_teacher_without_a_large_network_is_refused(
     mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
