@@ -1,5 +1,8 @@
 """The same article gives the same events: alone, in any batch and order, on any number of threads, with either profile."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -107,3 +110,34 @@ def test_an_article_has_the_same_events_on_any_number_of_threads(
     coder = Coder.load(threads=threads, profile=profile)
     for events, expected in zip(coder.code_many(articles()), alone, strict=True):
         assert_same(events, expected)
+
+
+# What processors of other kinds compute with: AVX2 alone, and AVX-512 before VNNI.
+@pytest.mark.parametrize("vectors", ["AVX2", "AVX512_CORE"])
+@pytest.mark.timeout(300)
+def test_an_article_has_the_same_events_on_any_processor(
+    alone: list[list[Event]], profile: Profile, vectors: str
+) -> None:
+    limits = {
+        "ONEDNN_MAX_CPU_ISA": vectors,
+        "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
+        "OPENBLAS_CORETYPE": "Haswell",
+    }
+    answer = subprocess.run(
+        [sys.executable, "-c", _CODE, profile],
+        env=os.environ | limits,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.splitlines() == [repr(events) for events in alone]
+
+
+_CODE = """
+import sys
+from models import Coder
+from tests.models.test_same_events import articles
+
+for events in Coder.load(profile=sys.argv[1]).code_many(articles()):
+    print(repr(events))
+"""
