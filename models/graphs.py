@@ -1,13 +1,15 @@
-"""The exported OpenVINO graphs, made fit to run fast: without padding in the linear layers, and cut in two.
+"""The exported OpenVINO graphs, made fit to run fast and alike everywhere: without padding in the linear layers, without
+operations that depend on the processor, and cut in two.
 
 A graph reads B sentences padded to T tokens. Between its first and last layer norm all but attention is a matter of single
 tokens, so that these may stand one after another, M of them. Two inputs are new: `tokens` (M,), which of the B T places each
-token is at, and `places` (B T,), which token is at each place (any, in the padding). The numbers stay the same to the last bit
-and no weights are copied; the graph that is given is used up.
+token is at, and `places` (B T,), which token is at each place (any, in the padding). No weights are copied; the graph that is
+given is used up.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +24,8 @@ _ENTRY = "entry"
 # a row is between -16 and 77 in all that was tried (the small network's first layer looks to the token before), and one beyond
 # -40 or 100 would only weigh more or less than it should. What the lower bound leaves of padding is lost beside a token.
 _MIDDLE, _BOUNDS = 20, (-60, 80)
+# A sum over a state is made of so many sums, one for each lane of the widest vectors (AVX-512).
+_LANES = 16
 
 
 def encoder(model: Any, after: str | None = None) -> tuple[Any, Any]:
@@ -31,20 +35,20 @@ def encoder(model: Any, after: str | None = None) -> tuple[Any, Any]:
         (name for operation in model.get_ops() if (name := operation.friendly_name).endswith(_EMBEDDED)), _EMBEDDED
     )
     last = model.output("hidden").get_node().input(0).get_source_output().get_node().friendly_name
-    return _cut(_packed(_alike(model), first, last), after or _ENTRY)
+    return _cut(alike(_packed(model, first, last)), after or _ENTRY)
 
 
 def head(model: Any) -> Any:
     """A head: hidden states, mask and trigger to its answers. Raises ValueError for the graph of something else."""
-    return _packed(_alike(model), _MARKED, _ANSWERING)
+    return alike(_packed(model, _MARKED, _ANSWERING))
 
 
-def _alike(model: Any) -> Any:
-    """The graph with GELU and attention of operations that processors with vectors of 8 and of 16 numbers compute alike.
+def alike(model: Any) -> Any:
+    """The packed graph, of operations whose numbers are the same to the last bit with vectors of 8 numbers and of 16.
 
-    OpenVINO's GELU by the error function and its softmax differ in the last bit. Its GELU by the hyperbolic tangent (Hendrycks
-    and Gimpel 2016, "Gaussian error linear units"; at most 0.0005 off) does not, nor do exponentials and the sums of a matrix
-    product, of which attention is made here.
+    OpenVINO's GELU by the error function, softmax and layer norm differ in that bit, and a quantised layer that rounds to the
+    other side of it makes more. Not so GELU by the hyperbolic tangent (Hendrycks and Gimpel 2016, "Gaussian error linear
+    units"; at most 0.0005 off), exponentials, the sums of a matrix product, and those of each lane by itself.
     """
     from openvino import opset13 as ops
 
@@ -58,10 +62,23 @@ def _alike(model: Any) -> Any:
         ones = ops.broadcast(ops.constant(np.float32(1)), ops.concat([rows, ops.constant(np.array([1]))], 0))
         return ops.divide(ops.matmul(weights, values, False, False), ops.matmul(weights, ones, False, False))
 
+    def normed(states: Any, least: float) -> Any:
+        size = states.get_partial_shape()[2].get_length()
+        lanes = math.gcd(size, _LANES)
+        parts, axis = ops.reshape(states, ops.constant(np.array([0, 0, -1, lanes])), True), ops.constant(np.array([2]))
+        share = ops.constant(np.full((lanes, 1), 1 / size, dtype=np.float32))
+        mean = ops.matmul(ops.reduce_sum(parts, axis, False), share, False, False)
+        # The sums of squares by way of their root: one pass over the states in place of two.
+        squares = ops.power(ops.reduce_l2(parts, axis, False), ops.constant(np.float32(2)))
+        variance = ops.relu(ops.subtract(ops.matmul(squares, share, False, False), ops.multiply(mean, mean)))
+        return ops.divide(ops.subtract(states, mean), ops.sqrt(ops.add(variance, ops.constant(np.float32(least)))))
+
     for operation in model.get_ordered_ops():
         kind = operation.get_type_name()
         given = [port.get_source_output() for port in operation.inputs()]
-        if kind == "Gelu":
+        if kind == "MVN":
+            instead(operation, normed(given[0], operation.get_attributes()["eps"]))
+        elif kind == "Gelu":
             instead(operation, ops.gelu(given[0], "tanh"))
         elif kind == "Softmax":
             (product,) = (reader.get_node() for reader in operation.output(0).get_target_inputs())
