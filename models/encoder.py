@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from models.text import encodable
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 MAX_TOKENS = 256
 # Numbers in the widest vector of a processor (AVX-512): with 8, a sum in attention could be made in another order.
@@ -194,7 +195,7 @@ class OpenvinoNetwork(Network):
     def lower(self, sentences: Sequence[Ints], batch_tokens: int = BATCH_TOKENS) -> Iterator[dict[int, Floats]]:
         """By the number of each sentence the states (T, H) that the probe looks at, a run at a time."""
         for rows in runs([len(sentence) for sentence in sentences], batch_tokens):
-            ids, mask = pad([sentences[row] for row in rows])
+            ids, mask = map(_filled, pad([sentences[row] for row in rows]))
             words = self._words[ids].astype(np.float32) * self._scales[ids][..., None]
             given = {"embeddings": words, "mask": mask, **places(mask)}
             states = self._lower.infer(given, share_outputs=True)[0][0]
@@ -239,15 +240,18 @@ class OpenvinoNetwork(Network):
             rows = [numbers[at] for at in run]
             own = [held[row] for row in rows]
             mask = masked([len(one) for one in own])
-            where = places(mask)
+            filled = _filled(mask)
+            where = places(filled)
             spare = len(where["tokens"]) - sum(len(one) for one in own)
             states = np.concatenate([*own, np.zeros((spare, own[0].shape[1]), dtype=np.float32)])
-            answer = self._upper.infer({"states": states[None], "mask": mask, **where})
-            yield Encoded(rows, mask, *(answer[name].copy() for name in ("hidden", "tags", "event")))
+            answer = self._upper.infer({"states": states[None], "mask": filled, **where})
+            yield Encoded(rows, mask, *(answer[name][: len(rows)].copy() for name in ("hidden", "tags", "event")))
 
     def heads(self, hidden: Floats, mask: Ints, trigger: Floats) -> Heads:
-        answer = self._head.infer({"hidden": hidden, "mask": mask, "trigger": trigger, **places(mask)})
-        return Heads(*(answer[name].copy() for name in ("types", "modes", "realis", "roles")))
+        filled = _filled(mask)
+        given = {"hidden": _filled(hidden), "mask": filled, "trigger": _filled(trigger), **places(filled)}
+        answer = self._head.infer(given)
+        return Heads(*(answer[name][: len(mask)].copy() for name in ("types", "modes", "realis", "roles")))
 
 
 def runs(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
@@ -264,6 +268,22 @@ def runs(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[l
         held += lengths[row]
     if run:
         yield run
+
+
+def _stepped(count: int, least: int = 1) -> int:
+    """The count, or the next above it of 1, 2, 3, 4, 6, 8, 12, 16, 24 ... that `least` divides.
+
+    For every new shape the runtime keeps megabytes and takes hundredths of a second.
+    """
+    step = max(1 << count.bit_length() >> 2, least)
+    return -(-count // step) * step
+
+
+def _filled(rows: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """The rows, and as many of zeros as it takes to have a number of them that comes often."""
+    filled = np.zeros((_stepped(len(rows)), *rows.shape[1:]), dtype=rows.dtype)
+    filled[: len(rows)] = rows
+    return filled
 
 
 def _padded(length: int) -> int:
@@ -284,13 +304,9 @@ def pad(sentences: Sequence[Ints]) -> tuple[Ints, Ints]:
 
 
 def places(mask: Ints) -> dict[str, Ints]:
-    """The inputs `tokens` and `places` of the graphs; the tokens are filled up, with the first, to 16, 32, 48, 64, 96, 128 ...
-
-    For every new number of tokens the runtime keeps some megabytes and takes some hundredths of a second.
-    """
+    """The inputs `tokens` and `places` of the graphs; the tokens are filled up with the first."""
     inside = mask.ravel()
     tokens = np.flatnonzero(inside)
-    step = max(1 << len(tokens).bit_length() >> 2, _ROUND)
-    filled = np.zeros(-(-len(tokens) // step) * step, dtype=np.int64)
+    filled = np.zeros(_stepped(len(tokens), _ROUND), dtype=np.int64)
     filled[: len(tokens)] = tokens
     return {"tokens": filled, "places": np.where(inside, np.cumsum(inside) - 1, 0)}

@@ -1,16 +1,17 @@
 """The exported OpenVINO graphs, made fit to run fast and alike everywhere: without padding in the linear layers, without
 operations that depend on the processor, and cut in two.
 
-A graph reads B sentences padded to T tokens. Between its first and last layer norm all but attention is a matter of single
-tokens, so that these may stand one after another, M of them. Two inputs are new: `tokens` (M,), which of the B T places each
-token is at, and `places` (B T,), which token is at each place (any, in the padding). No weights are copied; the graph that is
-given is used up.
+A graph reads B sentences padded to T tokens. Between its first and last layer norm all but attention (of N heads) is a matter
+of single tokens, so that these may stand one after another, M of them. Two inputs are new: `tokens` (M,), which of the B T
+places each token is at, and `places` (B T,), which token is at each place (any, in the padding). No weights are copied; the
+graph that is given is used up.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ _EMBEDDED = "embeddings.LayerNorm/aten::layer_norm/Add"
 _MARKED, _ANSWERING = "__module.norm/aten::layer_norm/Add", "__module.norm_out/aten::layer_norm/Add"
 # What the states of the tokens before the first linear layer are called from here on.
 _ENTRY = "entry"
+# From (B, T, N, D) to (B, N, T, D), tokens to heads, and back.
+_BY_HEAD = [0, 2, 1, 3]
 # Softmax takes the greatest score off a row, so that no exponential overflows. Ours are the same for all rows: the greatest of
 # a row is between -16 and 77 in all that was tried (the small network's first layer looks to the token before), and one beyond
 # -40 or 100 would only weigh more or less than it should. What the lower bound leaves of padding is lost beside a token.
@@ -52,10 +55,6 @@ def alike(model: Any) -> Any:
     """
     from openvino import opset13 as ops
 
-    def instead(operation: Any, other: Any) -> None:
-        for reader in list(operation.output(0).get_target_inputs()):
-            reader.replace_source_output(other.output(0))
-
     def attention(scores: Any, values: Any) -> Any:
         weights = ops.exp(ops.clamp(ops.subtract(scores, ops.constant(np.float32(_MIDDLE))), *_BOUNDS))
         rows = ops.gather(ops.shape_of(values), ops.constant(np.array([0, 1, 2])), ops.constant(0))
@@ -77,16 +76,16 @@ def alike(model: Any) -> Any:
         kind = operation.get_type_name()
         given = [port.get_source_output() for port in operation.inputs()]
         if kind == "MVN":
-            instead(operation, normed(given[0], operation.get_attributes()["eps"]))
+            _instead(operation.output(0).get_target_inputs(), normed(given[0], operation.get_attributes()["eps"]))
         elif kind == "Gelu":
-            instead(operation, ops.gelu(given[0], "tanh"))
+            _instead(operation.output(0).get_target_inputs(), ops.gelu(given[0], "tanh"))
         elif kind == "Softmax":
             (product,) = (reader.get_node() for reader in operation.output(0).get_target_inputs())
-            instead(product, attention(given[0], product.input(1).get_source_output()))
+            _instead(product.output(0).get_target_inputs(), attention(given[0], product.input(1).get_source_output()))
         elif kind == "ScaledDotProductAttention":
             query, key, value, outside, scale = given
             scores = ops.multiply(ops.matmul(query, key, False, True), scale)
-            instead(operation, attention(ops.add(scores, outside), value))
+            _instead(operation.output(0).get_target_inputs(), attention(ops.add(scores, outside), value))
     return model
 
 
@@ -103,44 +102,81 @@ def _packed(model: Any, first: str, last: str) -> Any:
     tokens.output(0).set_names({"tokens"})
     places.output(0).set_names({"places"})
     size = named[first].output(0).get_partial_shape()[2].get_length()
-    axis, flat = ops.constant(np.int64(1)), ops.constant(np.array([1, -1, size]))
+    flat, axis = ops.constant(np.array([1, -1, size])), ops.constant(np.int64(1))
     whole = ops.concat([ops.shape_of(model.input("mask")), ops.constant(np.array([size]))], 0)
-
-    def rank(port: Any) -> int:
-        length: int = port.get_partial_shape().rank.get_length()
-        return length
-
-    def pack(states: Any) -> Any:
-        readers = list(states.get_target_inputs())
-        inside = ops.gather(ops.reshape(states, flat, False), tokens, axis)
-        for reader in readers:
-            reader.replace_source_output(inside.output(0))
-        return inside
-
-    def unpack(states: Any, readers: Iterable[Any]) -> None:
-        padded = ops.reshape(ops.gather(states, places, axis), whole, False)
-        for reader in readers:
-            reader.replace_source_output(padded.output(0))
-
-    for name, operation in named.items():
-        if name == last:
-            break
-        kind = operation.get_type_name()
-        if kind not in ("ShapeOf", "Reshape"):
-            continue
-        come, go = rank(operation.input(0)), rank(operation.output(0))
-        if kind == "ShapeOf" and come == 3:
+    inside = list(takewhile(lambda operation: operation.friendly_name != last, named.values()))
+    reshapes = [operation for operation in inside if operation.get_type_name() == "Reshape"]
+    apart, together = ([one for one in reshapes if _ranks(one) == way] for way in ((3, 4), (4, 3)))
+    if not apart:
+        raise ValueError("no attention that is known")
+    heads = _heads(apart[0])
+    # What a head reads of a token is a row; attention has the rows by head, the layers around it by token.
+    rows, zero = ops.constant(np.array([-1, size // heads])), ops.constant(np.int64(0))
+    by_head, by_token = _rows(tokens, places, whole, heads)
+    for operation in inside:
+        if operation.get_type_name() == "ShapeOf" and _ranks(operation)[0] == 3:
             # Of states that are packed now: the mask stays as it is.
-            for reader in list(operation.output(0).get_target_inputs()):
-                reader.replace_source_output(whole.output(0))
-        elif (come, go) == (3, 4):
-            unpack(operation.input(0).get_source_output(), [operation.input(0)])
-        elif (come, go) == (4, 3):
-            pack(operation.output(0))
-    pack(named[first].output(0)).friendly_name = _ENTRY
-    end = named[last].output(0)
-    unpack(end, list(end.get_target_inputs()))
+            _instead(operation.output(0).get_target_inputs(), whole)
+    for operation in apart:
+        parts = ops.gather(ops.reshape(operation.input(0).get_source_output(), rows, False), by_head, zero)
+        for reader in operation.output(0).get_target_inputs():
+            order = np.array([_BY_HEAD[at] for at in _order(reader.get_node())])
+            _instead(reader.get_node().output(0).get_target_inputs(), ops.transpose(parts, ops.constant(order)))
+    for operation in together:
+        transposed = operation.input(0).get_source_output().get_node()
+        if _order(transposed) != _BY_HEAD:
+            raise ValueError(f"attention of another order: {transposed.friendly_name}")
+        parts = ops.reshape(transposed.input(0).get_source_output(), rows, False)
+        _instead(operation.output(0).get_target_inputs(), ops.reshape(ops.gather(parts, by_token, zero), flat, False))
+    start, end = named[first].output(0), named[last].output(0)
+    entry = _instead(start.get_target_inputs(), ops.gather(ops.reshape(start, flat, False), tokens, axis))
+    entry.friendly_name = _ENTRY
+    _instead(end.get_target_inputs(), ops.reshape(ops.gather(end, places, axis), whole, False))
     return Model(model.outputs, [*model.get_parameters(), tokens, places])
+
+
+def _rows(tokens: Any, places: Any, whole: Any, heads: int) -> tuple[Any, Any]:
+    """Which rows of the packed tokens' attention reads, (B, N, T), and which rows of attention's the packed tokens, (M, N)."""
+    from openvino import opset13 as ops
+
+    many, each = ops.constant(np.int64(heads)), np.arange(heads)
+    sentences, length = (ops.gather(whole, ops.constant(np.array([at])), ops.constant(np.int64(0))) for at in (0, 1))
+    place = ops.reshape(places, ops.concat([sentences, ops.constant(np.array([1])), length], 0), False)
+    token = ops.reshape(tokens, ops.constant(np.array([-1, 1])), False)
+    head = ops.add(ops.multiply(ops.divide(token, length), many), ops.constant(each))
+    return (
+        ops.add(ops.multiply(place, many), ops.constant(each[:, None])),
+        ops.add(ops.multiply(head, length), ops.mod(token, length)),
+    )
+
+
+def _instead(readers: Iterable[Any], other: Any) -> Any:
+    """What the readers read from here on."""
+    for reader in readers:
+        reader.replace_source_output(other.output(0))
+    return other
+
+
+def _ranks(operation: Any) -> tuple[int, int]:
+    """Of what comes in and of what goes out."""
+    come, go = (port.get_partial_shape().rank.get_length() for port in (operation.input(0), operation.output(0)))
+    return come, go
+
+
+def _heads(operation: Any) -> int:
+    """How many heads a Reshape to (B, T, N, D) makes."""
+    length = operation.output(0).get_partial_shape()[2]
+    if length.is_static:
+        return int(length.get_length())
+    return int(operation.input(1).get_source_output().get_node().input(1).get_source_output().get_node().get_data()[0])
+
+
+def _order(operation: Any) -> list[int]:
+    """The order of the axes after a Transpose. Raises ValueError for another operation."""
+    if operation.get_type_name() != "Transpose":
+        raise ValueError(f"attention without a transposition: {operation.friendly_name}")
+    order: list[int] = operation.input(1).get_source_output().get_node().get_data().tolist()
+    return order
 
 
 def _cut(model: Any, after: str) -> tuple[Any, Any]:
@@ -151,11 +187,10 @@ def _cut(model: Any, after: str) -> tuple[Any, Any]:
     if not found:
         raise ValueError(f"no operation named {after}")
     states = found[0].output(0)
-    readers = list(states.get_target_inputs())
+    readers = states.get_target_inputs()
     lower = Model([states], model.get_parameters()).clone()
     given = opset13.parameter(states.get_partial_shape(), states.get_element_type(), "states")
     given.output(0).set_names({"states"})
-    for reader in readers:
-        reader.replace_source_output(given.output(0))
+    _instead(readers, given)
     kept = [parameter for parameter in model.get_parameters() if "embeddings" not in parameter.output(0).get_names()]
     return lower, Model(model.outputs, [given, *kept])
