@@ -309,8 +309,7 @@ def _lines(measured: Sequence[Measured], records: Sequence[Record], files: Seque
 # Accuracy
 
 The shipped weights on the frozen development split, which is never trained on. The same weights give the same page on any
-machine with AVX-512, on which this one was made; with AVX2 the figures differ by some thousandths
-([why](decisions/0006-two-encoders.md)).
+machine with AVX2 or AVX-512 ([how](decisions/0006-two-encoders.md)).
 """
     yield from table(
         ("profile", "model", "min_confidence"),
