@@ -158,6 +158,21 @@ def test_a_sentence_has_the_same_numbers_to_the_bit_beside_any_others(name: str)
                 ]
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux says which pages a process holds")
+def test_weights_are_not_held_twice(tmp_path: Path) -> None:
+    """The runtime has them in an order of its own: the pages of the file can go."""
+    folder = shutil.copytree(FAST, tmp_path / "fast")
+    network = OpenvinoNetwork(folder)
+    held, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        if "-" in line.split()[0]:
+            ours = str(folder) in line
+        elif ours and line.startswith("Rss:"):
+            held += 1024 * int(line.split()[1])
+    assert held < 0.1 * (folder / "encoder.bin").stat().st_size
+    assert len(answers(network, WITH)) == len(WITH)
+
+
 def test_the_linear_layers_read_no_padding() -> None:
     """Of two sentences of 3 and 20 tokens the graph reads 32, and as many where both are padded to 48."""
     mask = np.zeros((2, 48), dtype=np.int64)
