@@ -114,11 +114,6 @@ SLOW = {
     ],
     "ingest/test_whole_way.py": ["test_feeds_become_events_in_the_store_and_on_the_topic"],
     "models/test_coder.py": ["test_events_are_the_same_alone_and_in_a_batch"],
-    "models/test_same_events.py": [
-        "test_an_article_has_the_same_events_on_any_number_of_threads[accurate",
-        "test_an_article_has_the_same_events_in_any_company[accurate",
-        "test_the_articles_hold_events_and_sentences_without[accurate",
-    ],
     "models/test_text.py": [
         "test_a_megabyte_of_hostile_text_can_be_cut[U.S. ]",
     ],
