@@ -647,10 +647,16 @@ class EmbeddedMember:
             if settled := self._id in members and not dead and not any(self._moves(connection, members)):
                 self._adopt(connection)
         if not settled:
-            with self._file.writing() as connection:
-                self._join(connection)
-                self._move(connection)
-                self._adopt(connection)
+            before = self._id
+            try:
+                with self._file.writing() as connection:
+                    self._join(connection)
+                    self._move(connection)
+                    self._adopt(connection)
+            except BaseException:
+                # A number that was not kept is given to whoever joins next.
+                self._id = before
+                raise
 
     def _members(self, connection: sqlite3.Connection) -> tuple[dict[int, list[str]], list[int]]:
         """The topics of each living member of the group, and the dead members."""

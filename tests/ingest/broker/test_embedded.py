@@ -16,7 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.broker import Outgoing
-from ingest.broker.embedded import SCHEMA, EmbeddedBroker, pack_headers, partition_of, rebalance, unpack_headers
+from ingest.broker.embedded import (
+    SCHEMA,
+    EmbeddedBroker,
+    EmbeddedMember,
+    pack_headers,
+    partition_of,
+    rebalance,
+    unpack_headers,
+)
 from ingest.errors import BrokerRejected, BrokerUnavailable, Fenced
 from tests.ingest.broker.places import Place, poll_until, read_all, values, wait_for
 from tests.ingest.broker.test_processes import ROOT, Child
@@ -319,6 +327,28 @@ def test_a_member_is_fenced_when_it_lost_a_partition_for_a_moment(here: Place, p
         member.commit(records, [])
     again = poll_until(member, 2)
     member.commit(again, [])
+    assert sum(row.lag for row in here.broker.lag(source, group)) == 0
+
+
+def test_two_members_never_read_as_one_where_the_first_could_not_join(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, group = here.topic(2), here.name()
+    here.publish(source, 6)
+    first = here.consumer([source], group)
+
+    def full(*_: object) -> None:
+        raise BrokerUnavailable("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedMember, "_adopt", full)
+        with pytest.raises(BrokerUnavailable):
+            first.poll(10, 0)
+    second = here.consumer([source], group)
+    records = poll_until(second, 6)
+    # It has the number now that the first was to have.
+    assert first.poll(10, 0) == []
+    second.commit(records, [])
     assert sum(row.lag for row in here.broker.lag(source, group)) == 0
 
 
