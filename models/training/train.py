@@ -101,6 +101,10 @@ def _card(folder: Path, option: str) -> dict[str, Any]:
     return card
 
 
+def _write(path: Path, told: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
 def _seen(card: Mapping[str, Any]) -> set[str]:
     """The files that all the networks of a card have learned from."""
     corpora = [card["corpus"], *(network["corpus"] for network in card["networks"].values() if "corpus" in network)]
@@ -147,7 +151,7 @@ def settle(plan: Plan, data: Data, target: Path, version: str) -> dict[str, Any]
     weights = Weights(Tokenizer(target / "tokenizer.json"), f"conflictwire-{plan.profile}", version)
     settings = {"name": weights.name, "version": weights.version}
     settings |= calibrate(data.development, Reader(OpenvinoNetwork(target), weights))
-    (target / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    _write(target / "config.json", settings)
     return {"probe": looked, "development": evaluate(data.development, Coder(Reader.load(target))).to_dict()}
 
 
@@ -184,6 +188,8 @@ def train(options: argparse.Namespace) -> None:
     """The whole of it. Nothing is chosen by the development split but calibration and thresholds."""
     files = tuple(path for path in [*([] if options.only_extra else training_files()), *options.extra])
     development_paths = tuple(options.development or development_files())
+    if options.calibrate and options.start:
+        raise ModelError("--calibrate keeps networks as they are; leave out --from, which trains them on")
     if not files:
         raise ModelError("no training files; leave out --only-extra or give files with --extra")
     start = _card(options.start, "--from") if options.start else None
@@ -198,10 +204,10 @@ def train(options: argparse.Namespace) -> None:
         settings_file = options.out / "accurate" / "config.json"
         settings = json.loads(settings_file.read_text(encoding="utf-8"))
         settings["gate"] = gate(data.development, Reader.load(options.out / "fast"), GATE_RECALL)
-        settings_file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        _write(settings_file, settings)
     report = evaluate(data.development, Coder.load(options.out))
     card["development"] = report.to_dict()
-    (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    _write(options.out / "card.json", card)
     print(report.to_text())
 
 

@@ -160,6 +160,15 @@ def test_weights_can_be_calibrated_anew_on_other_sentences(mine: Path, tmp_path:
     assert Coder.load(out).code(read([mine])[0]["text"], min_confidence=0)
 
 
+def test_what_is_kept_cannot_learn_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from models.training.train import main
+
+    out = tmp_path / "out"
+    assert main(["--calibrate", str(WEIGHTS), "--from", str(WEIGHTS), "--out", str(out)]) == 1
+    assert "leave out --from" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_teacher_without_a_large_network_is_refused(
     mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
