@@ -26,16 +26,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import ModelError
-from models.graphs import encoder, head
+from models.graphs import LANES, encoder, head
 from models.text import encodable
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-Number = TypeVar("Number", bound=np.generic)
+_Number = TypeVar("_Number", bound=np.generic)
 
 MAX_TOKENS = 256
-# Numbers in the widest vector of a processor (AVX-512): with 8, a sum in attention could be made in another order.
-_ROUND = 16
 # Tokens in one run of the encoder, whose memory grows with them; more does not raise the throughput on two cores much.
 BATCH_TOKENS = 512
 # Runs of the first layers whose sentences are held until they go on together.
@@ -292,19 +290,18 @@ def _stepped(count: int, least: int = 1) -> int:
 
     For every new shape the runtime keeps megabytes and takes hundredths of a second.
     """
-    step = max(1 << count.bit_length() >> 2, least)
-    return -(-count // step) * step
+    return _padded(count, max(1 << count.bit_length() >> 2, least))
 
 
-def _filled(rows: npt.NDArray[Number]) -> npt.NDArray[Number]:
+def _filled(rows: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     """The rows, and as many of zeros as it takes to have a number of them that comes often."""
     filled = np.zeros((_stepped(len(rows)), *rows.shape[1:]), dtype=rows.dtype)
     filled[: len(rows)] = rows
     return filled
 
 
-def _padded(length: int) -> int:
-    return -(-length // _ROUND) * _ROUND
+def _padded(length: int, step: int = LANES) -> int:
+    return -(-length // step) * step
 
 
 def masked(lengths: Sequence[int]) -> Ints:
@@ -324,6 +321,6 @@ def places(mask: Ints) -> dict[str, Ints]:
     """The inputs `tokens` and `places` of the graphs; the tokens are filled up with the first."""
     inside = mask.ravel()
     tokens = np.flatnonzero(inside)
-    filled = np.zeros(_stepped(len(tokens), _ROUND), dtype=np.int64)
+    filled = np.zeros(_stepped(len(tokens), LANES), dtype=np.int64)
     filled[: len(tokens)] = tokens
     return {"tokens": filled, "places": np.where(inside, np.cumsum(inside) - 1, 0)}

@@ -27,8 +27,9 @@ _BY_HEAD = [0, 2, 1, 3]
 # a row is between -16 and 77 in all that was tried (the small network's first layer looks to the token before), and one beyond
 # -40 or 100 would only weigh more or less than it should. What the lower bound leaves of padding is lost beside a token.
 _MIDDLE, _BOUNDS = 20, (-60, 80)
-# A sum over a state is made of so many sums, one for each lane of the widest vectors (AVX-512).
-_LANES = 16
+# Numbers in the widest vector of a processor (AVX-512). A sum over a state is made of so many sums, one for each lane; one
+# over a sentence is the same with any padding by as many.
+LANES = 16
 
 
 def encoder(model: Any, after: str | None = None) -> tuple[Any, Any]:
@@ -63,7 +64,7 @@ def alike(model: Any) -> Any:
 
     def normed(states: Any, least: float) -> Any:
         size = states.get_partial_shape()[2].get_length()
-        lanes = math.gcd(size, _LANES)
+        lanes = math.gcd(size, LANES)
         parts, axis = ops.reshape(states, ops.constant(np.array([0, 0, -1, lanes])), True), ops.constant(np.array([2]))
         share = ops.constant(np.full((lanes, 1), 1 / size, dtype=np.float32))
         mean = ops.matmul(ops.reduce_sum(parts, axis, False), share, False, False)
@@ -164,7 +165,7 @@ def _ranks(operation: Any) -> tuple[int, int]:
 
 
 def _heads(operation: Any) -> int:
-    """How many heads a Reshape to (B, T, N, D) makes."""
+    """How many heads a Reshape to (B, T, N, D) makes; if its shape does not say, what that is made of: (B, T), N, D."""
     length = operation.output(0).get_partial_shape()[2]
     if length.is_static:
         return int(length.get_length())

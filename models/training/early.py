@@ -19,8 +19,8 @@ from models.evaluate import Record
 
 # For each sentence; a third and three times as much were alike.
 _PULL = 0.07
-# Of the development sentences with an event, those in which the probe is sure of it; the gate passed all above that, and of
-# the sentences of parts 25 to 28.
+# Of the development sentences with an event, those in which the probe is sure of it; the gate passed all above that, and all
+# but one of the sentences of parts 25 to 28.
 _SURE = 0.8
 # Training sentences that it is fitted on, at most about twice as many.
 _FITTED = 5000

@@ -1,8 +1,7 @@
 """How good the coder is, per head and per class, as a page with pictures: `make evaluate`.
 
 Scores the weights on the frozen development split, in both profiles where the folder has them, and writes accuracy.md,
-accuracy/confusion.png and accuracy/reliability.png. Nothing in them depends on the day, or on the machine but
-for the width of its vectors (docs/decisions/0006-two-encoders.md).
+accuracy/confusion.png and accuracy/reliability.png. Nothing in them depends on the machine or the day.
 """
 
 from __future__ import annotations
