@@ -18,6 +18,7 @@ import numpy as np
 from models.arguments import ROLES
 from models.coder import Coder
 from models.corpus.validate import find
+from models.errors import CorpusError
 from models.events import Event, Span
 from models.ontology import MODES, TYPES
 
@@ -339,8 +340,11 @@ def evaluate(records: Sequence[Record], coder: Coder) -> Report:
     return score(records, code(records, coder))
 
 
-def evaluate_files(paths: Iterable[Path], coder: Coder) -> Report:
-    """`evaluate` on files in the corpus format. Raises CorpusError where one breaks the codebook."""
+def evaluate_files(paths: Sequence[Path], coder: Coder) -> Report:
+    """`evaluate` on files in the corpus format. Raises CorpusError where one breaks the codebook, or none has a sentence."""
     from models.corpus.reading import read
 
-    return evaluate(read(paths), coder)
+    records = read(paths)
+    if not records:
+        raise CorpusError(f"{', '.join(map(str, paths))}: no sentences to score the coder on")
+    return evaluate(records, coder)

@@ -282,6 +282,14 @@ def test_the_coder_can_be_scored_on_sentences_of_ones_own(tmp_path: Path) -> Non
     assert "ASSAULT" in call("evaluate", file).out
 
 
+def test_a_corpus_file_without_sentences_is_no_score(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_bytes(b"\n")
+    answer = call("evaluate", file)
+    assert (answer.code, answer.out) == (1, "")
+    assert f"{file}: no sentences" in answer.err
+
+
 def test_a_corpus_file_that_breaks_the_codebook_is_named(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
     file.write_bytes(jsonl({"text": "a", "events": [{"type": "WAR"}]}))
