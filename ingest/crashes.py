@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 LETHAL = 3
 _FOLDER = "coding"
 _NOTE = ".note"
+_TURN = "turn"  # the file whose lock is held by the one worker that looks at what dead ones left
 # Notes of topics and groups that are no more; in seconds.
 _FORGOTTEN = 7 * 86_400.0
 
@@ -103,14 +104,17 @@ class CrashNotes:
                     path.unlink()
 
     def _left_behind(self) -> Iterator[tuple[Path, int]]:
-        """The notes of dead workers, each open and locked for as long as it is looked at."""
-        with suppress(OSError):
+        """The notes of dead workers, each open for as long as it is looked at.
+
+        By one worker at a time: to others, a note that one has locked to look at it would pass for a living worker's.
+        """
+        with suppress(OSError), _opened(self._folder / _TURN, os.O_CREAT) as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
             for path in self._folder.glob(f"*{_NOTE}"):
                 if path == self._path:
                     continue
-                with suppress(OSError), _locked(path) as note:
-                    if note is None:
-                        continue
+                with suppress(OSError), _opened(path) as note:
+                    fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError while its worker lives
                     status = os.fstat(note)
                     if status.st_size and time.time() - status.st_mtime < _FORGOTTEN:
                         yield path, note
@@ -127,14 +131,10 @@ class CrashNotes:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int | None]:
-    """The file, open and locked; None where a living process holds it."""
-    file = os.open(path, os.O_RDWR)
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    """The file, open to read and write; what is locked of it is let go in the end."""
+    file = os.open(path, os.O_RDWR | flags, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield None
-    else:
         yield file
     finally:
         os.close(file)

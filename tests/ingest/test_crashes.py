@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def die_over(folder: Path, *records: Record, torn: bytes = b"") -> None:
 
 
 def left(folder: Path) -> list[str]:
-    return [path.name for path in (folder / "coding").iterdir()]
+    return [path.name for path in (folder / "coding").glob("*.note")]
 
 
 def test_deaths_are_counted_for_what_was_being_coded_and_forgotten_when_it_is_done(tmp_path: Path) -> None:
@@ -57,6 +58,29 @@ def test_deaths_are_counted_for_what_was_being_coded_and_forgotten_when_it_is_do
     assert notes.deaths(asked) == {}
     notes.close()
     assert left(tmp_path) == []
+
+
+def test_deaths_can_be_looked_at_by_two_workers_at_once(tmp_path: Path) -> None:
+    records = [record(offset) for offset in range(100)]
+    die_over(tmp_path, *records)
+    one, other = CrashNotes(tmp_path), CrashNotes(tmp_path)
+    seen: list[int] = []
+    settled = threading.Event()
+
+    def look() -> None:
+        while not settled.is_set():
+            seen.append(other.deaths([records[0]])[position(records[0])])
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for each in records[1:]:
+        one.settle([each])
+    settled.set()
+    looking.join()
+    assert set(seen) == {1}
+    assert one.deaths(records) == {position(records[0]): 1}
+    one.close()
+    other.close()
 
 
 def test_what_living_workers_code_is_no_suspect(tmp_path: Path) -> None:
@@ -157,7 +181,7 @@ def test_a_coder_that_hangs_counts_as_a_death_over_its_article(
     with pytest.raises(SystemExit):
         embedded.work(KeywordCoder(slow_seconds=3.0), notes=notes)
     assert ended == [70]
-    (note,) = (embedded.settings.data_dir / "coding").iterdir()
+    (note,) = (embedded.settings.data_dir / "coding").glob("*.note")
     assert note.read_text().endswith(" 0 articles\n")
     notes.close()
 
