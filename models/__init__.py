@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from models.coder import Coder
     from models.events import Event
+
+# OpenVINO reports each import to Google Analytics, in a fork of the importing process that keeps its open files, locks and
+# signal handlers, and knows no setting against it; without this package it does not.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 __all__ = ["Coder", "Event", "Profile"]
 

@@ -121,7 +121,7 @@ def run(
         from ingest.cli.summary import say_summary
 
         say_summary(session, tally, store, before, time.monotonic() - began, stop.is_set())
-    raise typer.Exit(1 if _all_failed(tally.feeds.values()) else stopped.exit_code)
+    raise typer.Exit(stopped.exit_code if stopped.by else int(_all_failed(tally.feeds.values())))
 
 
 def pull(
@@ -187,7 +187,7 @@ def pull(
         f"{len(tally.feeds) - idle - tally.feeds_that('disabled')} feeds pulled, {len(tally.failed)} failed, "
         f"{idle} not due; {tally.new} new articles, {tally.updated} updated"
     )
-    raise typer.Exit(1 if _all_failed(tally.feeds.values()) else stopped.exit_code)
+    raise typer.Exit(stopped.exit_code if stopped.by else int(_all_failed(tally.feeds.values())))
 
 
 def _metrics(port: int | None) -> dict[str, object]:

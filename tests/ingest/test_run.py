@@ -273,6 +273,21 @@ def test_a_run_stops_cleanly_on_ctrl_c_and_what_is_left_is_done_by_the_next(
     assert re.search(r"^ok +agreement", answer.out, re.M), answer.out
 
 
+@pytest.mark.parametrize("command", ["run", "pull"])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_what_is_stopped_ends_as_it_was_asked_to_though_every_feed_failed(
+    tmp_path: Path, command: str, how: signal.Signals, code: int
+) -> None:
+    feeds = tmp_path / "feeds.toml"
+    feeds.write_text('[[feed]]\nname = "gone"\nurl = "http://127.0.0.1:9/feed"\n')
+    process = start(tmp_path, command, environment={"CONFLICTWIRE_FEEDS": str(feeds)})
+    assert process.stderr
+    while b"gone" not in (line := process.stderr.readline()):
+        assert line
+    process.send_signal(how)
+    assert finish(process).code == code
+
+
 def test_a_run_whose_events_nobody_reads_any_more_ends_quietly(tmp_path: Path, samples: SampleServer) -> None:
     process = start(tmp_path, "run", environment=samples_environment(samples))
     assert process.stdout
