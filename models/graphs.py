@@ -25,8 +25,9 @@ _ENTRY = "entry"
 _BY_HEAD = [0, 2, 1, 3]
 # Softmax takes the greatest score off a row, so that no exponential overflows. Ours are the same for all rows: the greatest of
 # a row is between -16 and 77 in all that was tried (the small network's first layer looks to the token before), and one beyond
-# -40 or 100 would only weigh more or less than it should. What the lower bound leaves of padding is lost beside a token.
-_MIDDLE, _BOUNDS = 20, (-60, 80)
+# -60 or 100 would only weigh more or less than it should. What the lower bound leaves of padding is lost beside a token, to
+# the last bit; with one of -60 it was not.
+_MIDDLE, _BOUNDS = 20, (-80, 80)
 # Numbers in the widest vector of a processor (AVX-512). A sum over a state is made of so many sums, one for each lane; one
 # over a sentence is the same with any padding by as many.
 LANES = 16
