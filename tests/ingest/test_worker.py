@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -468,28 +469,52 @@ def hurried(request: pytest.FixtureRequest) -> tuple[Pipeline, float]:
     return found, 15.0
 
 
-def test_coding_longer_than_the_poll_interval_is_neither_fenced_nor_done_twice(hurried: tuple[Pipeline, float]) -> None:
+class Remembering(KeywordCoder):
+    """Remembers what it read."""
+
+    def __init__(self, slow_seconds: float) -> None:
+        super().__init__(slow_seconds=slow_seconds)
+        self.read: list[str] = []
+
+    def events(self, text: str, title: str = "", min_confidence: float | None = None) -> list[Event]:
+        self.read.append(text)
+        return super().events(text, title, min_confidence)
+
+
+def test_coding_longer_than_the_poll_interval_is_neither_fenced_nor_done_twice(
+    hurried: tuple[Pipeline, float], caplog: pytest.LogCaptureFixture
+) -> None:
     pipeline, seconds = hurried
-    quick = [article(number) for number in range(1, 20)]
-    pipeline.publish([article(0, "SLOW killed 1."), *quick])
     # The other of the group would take the partitions over.
-    coders = [KeywordCoder(slow_seconds=seconds) for _ in range(2)]
-    slow_ones: list[str] = []
+    coders = [Remembering(slow_seconds=seconds) for _ in range(2)]
+    stop = threading.Event()
+    quick: list[Article] = []
+
+    def publish(*others: Article) -> None:
+        quick.append(article(len(quick) + 1))
+        pipeline.publish([*others, quick[-1]])
+
     with ThreadPoolExecutor(2) as pool:
-        done = list(
-            pool.map(
-                lambda coder: pipeline.work(
-                    coder,
-                    on_batch=lambda batch: slow_ones.extend(
-                        each.article_id for each in batch.articles if "SLOW" in each.text
-                    ),
-                ),
-                coders,
-            )
-        )
-    assert [stats.fenced for stats in done] == [0, 0]
-    assert slow_ones == ["article-00000"]
-    assert sum(stats.articles for stats in done) == 20
+        try:
+            workers = [pool.submit(pipeline.work, coder, once=False, stop=stop) for coder in coders]
+            # Joining moves partitions too.
+            while not all(coder.read for coder in coders) or pipeline.left():
+                assert len(quick) < 200
+                assert not any(worker.done() for worker in workers)
+                publish()
+                time.sleep(0.2)
+            caplog.clear()
+            publish(article(0, "SLOW killed 1."))
+            deadline = time.monotonic() + 6 * seconds
+            while pipeline.left():
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        finally:
+            stop.set()
+        done = [worker.result() for worker in workers]
+    assert "batch dropped, as its partitions have moved" not in caplog.messages
+    assert [text for coder in coders for text in coder.read if "SLOW" in text] == ["SLOW killed 1."]
+    assert sum(stats.articles for stats in done) == 1 + len(quick)
     assert len(pipeline.agreed()) == 1 + expected(quick)
 
 
