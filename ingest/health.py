@@ -12,13 +12,13 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -206,7 +206,7 @@ class Serving:
         if not self._folder:
             return metrics.REGISTRY
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=self._folder)  # type: ignore[no-untyped-call]
+        _Sum(registry, self._folder)  # type: ignore[no-untyped-call]
         return registry
 
     def _values(self, name: str) -> dict[str, float]:
@@ -242,6 +242,22 @@ class Serving:
             self._watch.close()
 
 
+class _Sum(MultiProcessCollector):
+    """The numbers of all workers. Passes over a file that one has made and not yet written to, which the library fails on."""
+
+    def collect(self) -> Iterable[Metric]:
+        written = [str(path) for path in Path(self._path).glob("*.db") if _size(path)]
+        found: Iterable[Metric] = self.merge(written)  # type: ignore[no-untyped-call]
+        return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # of a worker that is no more
+        return 0
+
+
 _PROCESS = CollectorRegistry()
 ProcessCollector(registry=_PROCESS)
 
@@ -262,7 +278,11 @@ def _server(host: str, port: int, answer: Callable[[str], tuple[int, str, bytes]
         timeout = 5.0  # seconds for a client to send its request
 
         def do_GET(self) -> None:
-            status, kind, body = answer(self.path.partition("?")[0])
+            try:
+                status, kind, body = answer(self.path.partition("?")[0])
+            except Exception as error:
+                log.exception("metrics failed")
+                status, kind, body = 500, "text/plain", f"{type(error).__name__}\n".encode()
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))

@@ -199,6 +199,20 @@ def test_workers_of_any_number_serve_one_sum_that_outlives_each_of_them(pipeline
         assert process.wait(20) == 0
 
 
+def test_a_worker_s_file_that_is_not_written_yet_is_passed_over_and_a_broken_one_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(Settings(data_dir=tmp_path, metrics=Metrics(port=0)), several=True) as server:
+        assert server is not None
+        files = Path(server.environment(0)["PROMETHEUS_MULTIPROC_DIR"])
+        (files / "counter_1.db").touch()
+        assert "conflictwire_build_info" in get(server.port, "/metrics")[1]
+        assert get(server.port, "/livez")[0] == 200
+        (files / "counter_2.db").write_bytes(b"\x40\0\0\0" * 16)
+        assert get(server.port, "/metrics") == (500, "RuntimeError\n")
+        assert "metrics failed" in caplog.messages
+
+
 def test_a_stuck_worker_is_told_by_livez(embedded: Pipeline) -> None:
     embedded.publish([article(1, text="SLOW")])
     process, port = start(embedded, 1, KEYWORD_SLOW="30", CONFLICTWIRE_METRICS__STUCK="2")
