@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingest.broker import Broker, Producer
     from ingest.feeds.catalog import Feed
     from ingest.feeds.pull import PullResult
+    from ingest.processes import Stopped
     from ingest.storage import Store
     from ingest.worker import Batch
 
@@ -121,7 +122,7 @@ def run(
         from ingest.cli.summary import say_summary
 
         say_summary(session, tally, store, before, time.monotonic() - began, stop.is_set())
-    raise typer.Exit(stopped.exit_code if stopped.by else int(_all_failed(tally.feeds.values())))
+    raise typer.Exit(_exit_code(stopped, tally.feeds.values()))
 
 
 def pull(
@@ -187,7 +188,7 @@ def pull(
         f"{len(tally.feeds) - idle - tally.feeds_that('disabled')} feeds pulled, {len(tally.failed)} failed, "
         f"{idle} not due; {tally.new} new articles, {tally.updated} updated"
     )
-    raise typer.Exit(stopped.exit_code if stopped.by else int(_all_failed(tally.feeds.values())))
+    raise typer.Exit(_exit_code(stopped, tally.feeds.values()))
 
 
 def _metrics(port: int | None) -> dict[str, object]:
@@ -212,9 +213,12 @@ def say_pulled(session: Session, result: PullResult) -> None:
         session.say(f"{result.feed}: {result.new} new{changed}", style="dim")
 
 
-def _all_failed(statuses: Iterable[str]) -> bool:
+def _exit_code(stopped: Stopped, statuses: Iterable[str]) -> int:
+    """That of the signal that ended the command, if one did, else 1 where every feed that was asked failed."""
+    if stopped.by:
+        return stopped.exit_code
     asked = [status for status in statuses if status not in ("not_due", "disabled")]
-    return bool(asked) and all(status == "failed" for status in asked)
+    return int(bool(asked) and all(status == "failed" for status in asked))
 
 
 def worker(

@@ -494,21 +494,25 @@ def test_coding_longer_than_the_poll_interval_is_neither_fenced_nor_done_twice(
         quick.append(article(len(quick) + 1))
         pipeline.publish([*others, quick[-1]])
 
+    def drain() -> None:
+        deadline = time.monotonic() + 6 * seconds
+        while pipeline.left():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
     with ThreadPoolExecutor(2) as pool:
         try:
             workers = [pool.submit(pipeline.work, coder, once=False, stop=stop) for coder in coders]
             # Joining moves partitions too.
-            while not all(coder.read for coder in coders) or pipeline.left():
+            while not all(coder.read for coder in coders):
                 assert len(quick) < 200
                 assert not any(worker.done() for worker in workers)
                 publish()
                 time.sleep(0.2)
+            drain()
             caplog.clear()
             publish(article(0, "SLOW killed 1."))
-            deadline = time.monotonic() + 6 * seconds
-            while pipeline.left():
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+            drain()
         finally:
             stop.set()
         done = [worker.result() for worker in workers]
